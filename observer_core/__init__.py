@@ -1,0 +1,1 @@
+"""Everything of the product that is neither a process tree nor a screen."""

@@ -1,0 +1,1 @@
+"""The archive on disk: its layout and its life cycle."""

@@ -1,0 +1,1 @@
+"""ZeroMQ sockets between the processes: publication, status, request and reply."""

@@ -1,0 +1,1 @@
+"""Read-only HTTP for health checks and metrics."""

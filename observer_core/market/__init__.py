@@ -1,0 +1,1 @@
+"""Pure market knowledge: sessions, prices, listings, universe rules, sharding."""

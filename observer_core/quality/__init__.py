@@ -1,0 +1,1 @@
+"""Pure judgement of observations: validation, guards, outages, completeness."""

@@ -1,0 +1,1 @@
+"""The loops that processes run: shards, writers, hub, maintenance."""

@@ -1,0 +1,1 @@
+"""Where records end: the JSONL archive and Postgres."""

@@ -1,0 +1,1 @@
+"""The process tree: states, policy, spawning and signals of Observer's children."""

@@ -1,0 +1,1 @@
+"""The tests, by shape: unit, properties, contract, integration, process, console, chaos, architecture, bench."""
