@@ -1,0 +1,457 @@
+"""THE contract between processes: records and batches, status, control; and their only encoders and decoders.
+
+Rules of evolution: a new field is appended and has a default, types never change, unknown fields are skipped,
+an unknown tag is an error that receivers count (`MalformedMessage`). Records alone are arrays on the wire.
+The views that consoles see are in `observer_core.view`.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+
+from observer_core.errors import MalformedMessage
+from observer_core.ids import Epoch, Seq, ShardName
+
+SCHEMA_VERSION = 1
+"""Version of the record layout, written into every batch and row."""
+
+
+class Quality(StrEnum):
+    """Verdict on a record. A rejected observation travels as a `Rejection`, never as one of these rows."""
+
+    NORMAL = "normal"
+    DEGRADED = "degraded"
+
+
+class Track(StrEnum):
+    """Which part of the archive a record belongs to."""
+
+    SWING = "swing"
+    SCALP = "scalp"
+    SYSTEM = "system"
+
+
+class _Record(msgspec.Struct, frozen=True, array_like=True, gc=False, tag_field="kind"):
+    pass
+
+
+class Trade(_Record, tag="trade"):
+    """One execution of the stream (H0STCNT0). Prices in KRW, sizes in shares; None = the broker left it empty."""
+
+    symbol: str
+    source_time_ns: int
+    received_ns: int
+    price: int
+    volume: int
+    cumulative_volume: int
+    cumulative_value: int
+    open: int | None
+    high: int | None
+    low: int | None
+    change: int | None
+    ask: int | None
+    bid: int | None
+    ask_size: int | None
+    bid_size: int | None
+    total_ask_size: int | None
+    total_bid_size: int | None
+    side: str
+    """CCLD_DVSN as sent: 1 buy, 5 sell, 3 before the opening."""
+    session_code: str
+    """HOUR_CLS_CODE as sent: 0 in session, A/B/C/D expected prices."""
+    operation_code: str
+    """NEW_MKOP_CLS_CODE as sent."""
+    halted: bool
+    vi_reference: int | None
+    venue_code: str = ""
+    """MARKET_CLS_CODE as sent; empty before the frame had it."""
+    quality: Quality = Quality.NORMAL
+    reasons: tuple[str, ...] = ()
+    raw: str | None = None
+    """The record's fields as received, joined by `^`."""
+
+
+class Quote(_Record, tag="quote"):
+    """One symbol of a sweep (REST). The broker gives no time with it: `source_time_ns` is None."""
+
+    symbol: str
+    source_time_ns: int | None
+    requested_ns: int
+    received_ns: int
+    price: int
+    open: int | None
+    high: int | None
+    low: int | None
+    previous_close: int | None
+    base_price: int | None
+    change: int | None
+    cumulative_volume: int
+    cumulative_value: int | None
+    ask: int | None
+    bid: int | None
+    ask_size: int | None
+    bid_size: int | None
+    total_ask_size: int | None
+    total_bid_size: int | None
+    upper_limit: int | None
+    lower_limit: int | None
+    expected_volume: int | None
+    session_code: str = ""
+    quality: Quality = Quality.NORMAL
+    reasons: tuple[str, ...] = ()
+    raw: str | None = None
+    """The row as received: one JSON object."""
+
+
+class Book(_Record, tag="book"):
+    """Ten levels of the order book (H0STASP0); index 0 is the best. A missing side holds zeros, as sent."""
+
+    symbol: str
+    source_time_ns: int
+    received_ns: int
+    asks: tuple[int, ...]
+    bids: tuple[int, ...]
+    ask_sizes: tuple[int, ...]
+    bid_sizes: tuple[int, ...]
+    total_ask_size: int | None
+    total_bid_size: int | None
+    cumulative_volume: int | None
+    expected_price: int | None
+    expected_volume: int | None
+    session_code: str
+    venue_code: str = ""
+    quality: Quality = Quality.NORMAL
+    reasons: tuple[str, ...] = ()
+    raw: str | None = None
+
+
+class Gap(_Record, tag="gap"):
+    """Observations that are missing: from when, until when, which symbols, why. Sent again, same id, when it closes.
+
+    `symbols` is what was assigned when the gap opened. Bounds are wall clock and may reach a little further
+    than what was lost, never less far.
+    """
+
+    gap_id: str
+    track: Track
+    reason: str
+    """A `GapReason` value; text on the wire so that a newer writer's reasons do not stop an older reader."""
+    symbols: tuple[str, ...]
+    from_ns: int
+    until_ns: int | None
+    opened_ns: int
+    detail: str = ""
+    missed_volume: int | None = None
+    missed_records: int | None = None
+
+
+class GapReason(StrEnum):
+    """Why observations are missing."""
+
+    RESTART = "restart"
+    """The collecting process was down."""
+    STREAM_CUT = "stream_cut"
+    """The WebSocket was disconnected."""
+    CALL_FAILED = "call_failed"
+    """A sweep call failed or answered without some symbols."""
+    PAUSED = "paused"
+    """An operator paused the shard."""
+    NOT_SUBSCRIBED = "not_subscribed"
+    """The broker refused or did not confirm a registration."""
+    JOURNAL_FAULT = "journal_fault"
+    """The journal could not be written (disk full) or its tail was damaged."""
+
+
+class Rejection(_Record, tag="rejection"):
+    """An observation that validation or decoding refused; the raw payload is kept so that it can be repaired."""
+
+    symbol: str | None
+    received_ns: int
+    track: Track
+    stage: str
+    """Where: "frame", "decode", "validate"."""
+    reasons: tuple[str, ...]
+    raw: str
+
+
+class Event(_Record, tag="event"):
+    """Something an operator may want to know later: what, about whom, when."""
+
+    at_ns: int
+    name: str
+    severity: str
+    """"info", "warning", "error" or "critical"."""
+    subject: str
+    text: str
+
+
+class Usage(_Record, tag="usage"):
+    """What one process did and used in one minute."""
+
+    process: str
+    minute_ns: int
+    records: int
+    errors: int
+    cpu_ms: int
+    memory_bytes: int
+    disk_written_bytes: int
+    calls: int = 0
+    """Broker calls made under a budget."""
+
+
+Record: TypeAlias = Trade | Quote | Book | Gap | Rejection | Event | Usage
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="batch"):
+    """Records of one shard, appended and published as one; record i has the sequence number first_seq + i."""
+
+    shard: ShardName
+    epoch: Epoch
+    first_seq: Seq
+    received_ns: int
+    source: str
+    """Which feed: "kis", "sim", "replay"."""
+    session_id: str
+    records: tuple[Record, ...]
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def last_seq(self) -> Seq:
+        """Return the sequence number of the last record."""
+        return Seq(self.first_seq + len(self.records) - 1)
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="t"):
+    pass
+
+
+class ShardStatus(_Message, tag="shard"):
+    """Cumulative counters of a collecting process since its start; rates are computed by the viewer."""
+
+    name: str
+    kind: str
+    pid: int
+    epoch: int
+    status_seq: int
+    as_of_ns: int
+    state: str
+    """"starting", "waiting" (for the universe, a token, the connect budget), "collecting", "paused", "stopping"."""
+    note: str = ""
+    symbols: int = 0
+    records_total: int = 0
+    errors_total: int = 0
+    rejected_total: int = 0
+    batches_total: int = 0
+    journal_bytes_total: int = 0
+    last_record_ns: int | None = None
+    next_seq: int = 1
+    calls_total: int = 0
+    refused_total: int = 0
+    reconnects_total: int = 0
+    sweep_s: float | None = None
+    """Duration of the last complete sweep of this shard's symbols."""
+    open_gaps: int = 0
+
+
+class WriterStatus(_Message, tag="writer"):
+    """Where a writer stands; totals since its start."""
+
+    name: str
+    pid: int
+    status_seq: int
+    as_of_ns: int
+    state: str
+    """"starting", "live", "catching_up", "waiting" (the store is unreachable), "stopping"."""
+    note: str = ""
+    records_total: int = 0
+    errors_total: int = 0
+    rejected_total: int = 0
+    bytes_total: int = 0
+    commits_total: int = 0
+    malformed_total: int = 0
+    last_commit_ns: int | None = None
+    commit_ms: float | None = None
+    lag_records: int | None = None
+    lag_bytes: int = 0
+    """Journal bytes not yet durable in this sink."""
+    lag_s: float = 0.0
+    """Age of the oldest record that is not yet durable in this sink."""
+    offsets: dict[str, tuple[int, int]] = {}
+    """Durable (epoch, seq) by shard."""
+    current_files: tuple[str, ...] = ()
+
+
+class ServiceStatus(_Message, tag="service"):
+    """A process that neither collects nor writes: the hub, maintenance, the demo's exchange and database."""
+
+    name: str
+    kind: str
+    pid: int
+    status_seq: int
+    as_of_ns: int
+    state: str
+    note: str = ""
+    errors_total: int = 0
+
+
+StatusMessage: TypeAlias = ShardStatus | WriterStatus | ServiceStatus
+
+
+class ProcessReport(_Message, tag="process"):
+    """The supervisor's own knowledge of one child."""
+
+    name: str
+    kind: str
+    """"swing", "scalp", "writer", "hub", "maintenance", "exchange", "database"."""
+    state: str
+    """A `supervisor.states.State` value."""
+    pid: int | None
+    started_ns: int | None
+    restarts: int
+    last_exit: str = ""
+    """Cause of the last death in words, "" when it never died."""
+    next_start_ns: int | None = None
+    generation: int = 0
+    """Grows with every start; a command that carries an older one acts on a stale screen and is refused."""
+
+
+class TreeReport(_Message, tag="tree"):
+    """All children; sent by the supervisor on every change and once a second."""
+
+    as_of_ns: int
+    supervisor_pid: int
+    started_ns: int
+    processes: tuple[ProcessReport, ...]
+
+
+class TicketUpdate(_Message, tag="ticket"):
+    """Progress of a command."""
+
+    ticket: str
+    state: str
+    """"accepted", "running", "done", "failed", "refused"."""
+    text: str
+    at_ns: int
+    verb: str = ""
+    target: str = ""
+    who: str = ""
+    reason: str = ""
+
+
+class SupervisorEvent(_Message, tag="notice"):
+    """Something that happened in the tree, for the event log."""
+
+    event: Event
+
+
+SupervisorMessage: TypeAlias = TreeReport | TicketUpdate | SupervisorEvent
+
+
+class Verb(StrEnum):
+    """What an operator can order of one process."""
+
+    RESTART = "restart"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+class Order(_Message, tag="order"):
+    """A command on its way from the hub to the supervisor."""
+
+    ticket: str
+    verb: Verb
+    target: str
+    who: str
+    reason: str
+    generation: int | None = None
+    """Generation the operator saw; None = whatever runs."""
+
+
+class ChildOrder(_Message, tag="child"):
+    """What the supervisor tells a child over its control pipe."""
+
+    verb: str
+    """"pause", "resume" or "reload"."""
+
+
+class ChildReport(_Message, tag="ready"):
+    """What a child tells the supervisor over its report pipe."""
+
+    pid: int
+    state: str
+    """"ready" once, after start-up; "progress" later."""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_batch_decoder = msgspec.msgpack.Decoder(Batch)
+_status_decoder = msgspec.msgpack.Decoder(StatusMessage)
+_supervisor_decoder = msgspec.msgpack.Decoder(SupervisorMessage)
+_order_decoder = msgspec.msgpack.Decoder(Order)
+_child_order_decoder = msgspec.msgpack.Decoder(ChildOrder)
+_child_report_decoder = msgspec.msgpack.Decoder(ChildReport)
+
+_Decoded = TypeVar("_Decoded")
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """Return any message of this module, or of `observer_core.view`, as msgpack."""
+    return _encoder.encode(message)
+
+
+def decode_with(decoder: msgspec.msgpack.Decoder[_Decoded], raw: bytes | memoryview) -> _Decoded:
+    """Decode or raise `MalformedMessage` with the bytes and the reason."""
+    try:
+        return decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedMessage(bytes(raw), str(error)) from error
+
+
+def decode_batch(raw: bytes | memoryview) -> Batch:
+    """Decode a journalled or published batch."""
+    return decode_with(_batch_decoder, raw)
+
+
+def decode_status(raw: bytes) -> StatusMessage:
+    """Decode a status message of any process."""
+    return decode_with(_status_decoder, raw)
+
+
+def decode_supervisor_message(raw: bytes) -> SupervisorMessage:
+    """Decode what the supervisor writes to the hub."""
+    return decode_with(_supervisor_decoder, raw)
+
+
+def decode_order(raw: bytes) -> Order:
+    """Decode what the hub writes to the supervisor."""
+    return decode_with(_order_decoder, raw)
+
+
+def decode_child_order(raw: bytes) -> ChildOrder:
+    """Decode what the supervisor writes to a child."""
+    return decode_with(_child_order_decoder, raw)
+
+
+def decode_child_report(raw: bytes) -> ChildReport:
+    """Decode what a child writes to the supervisor."""
+    return decode_with(_child_report_decoder, raw)
+
+
+def track_of(record: Record, shard_track: Track) -> Track:
+    """Return the archive track of a record: observations follow their shard, everything else is system."""
+    return shard_track if isinstance(record, Trade | Quote | Book) else Track.SYSTEM
+
+
+def line_type(record_type: type[Any], prefix: Sequence[tuple[str, type]]) -> type[msgspec.Struct]:
+    """Derive the JSONL form of a record type: an object with `kind`, the prefix fields, then the record's own."""
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [*prefix]
+    for field in msgspec.structs.fields(record_type):
+        if field.default is not msgspec.NODEFAULT:
+            fields.append((field.name, field.type, field.default))
+        else:
+            fields.append((field.name, field.type))
+    config = record_type.__struct_config__
+    return msgspec.defstruct(
+        f"{record_type.__name__}Line", fields, frozen=True, gc=False, tag_field="kind", tag=config.tag
+    )

@@ -1,0 +1,96 @@
+"""The one home of every path the product reads or writes, below its configured directories.
+
+Nothing else in the tree joins a directory with a name of ours; the container's path contract is tested against it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from observer_core.ids import ProcessName, ShardName, SinkName
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The configured roots; all absolute."""
+
+    data: Path
+    logs: Path
+    config: Path
+    run: Path
+    token_cache: Path
+
+    @property
+    def journals(self) -> Path:
+        """Return the directory with one journal directory per shard."""
+        return self.data / "journal"
+
+    def journal(self, shard: ShardName) -> Path:
+        """Return the directory of a shard's segments."""
+        return self.journals / shard
+
+    @property
+    def state(self) -> Path:
+        """Return the directory of small files that outlive processes: checkpoints, budgets, epochs."""
+        return self.data / "state"
+
+    def checkpoint(self, sink: SinkName) -> Path:
+        """Return the file in which a file sink keeps its durable offsets."""
+        return self.state / "sinks" / f"{sink}.json"
+
+    @property
+    def budgets(self) -> Path:
+        """Return the directory of the rate and connect budgets, one file per appkey."""
+        return self.state / "budgets"
+
+    @property
+    def locks(self) -> Path:
+        """Return the directory of lock files: one holder per data directory, shard and sink."""
+        return self.state / "locks"
+
+    @property
+    def universe(self) -> Path:
+        """Return the directory of the dated universe snapshots."""
+        return self.data / "universe"
+
+    @property
+    def listings(self) -> Path:
+        """Return the cache of downloaded listing files."""
+        return self.data / "symbols"
+
+    @property
+    def dead_letters(self) -> Path:
+        """Return the directory of rows that a sink refused."""
+        return self.data / "dead_letters"
+
+    def log_file(self, process: ProcessName) -> Path:
+        """Return the structured log of a process."""
+        return self.logs / f"{process}.jsonl"
+
+    @property
+    def status_endpoint(self) -> str:
+        """Return where every process sends its status; the hub binds it."""
+        return f"ipc://{self.run}/status.sock"
+
+    def sink_endpoint(self, sink: SinkName) -> str:
+        """Return where shards publish to a writer; the writer binds it, shards connect."""
+        return f"ipc://{self.run}/sink-{sink}.sock"
+
+    @property
+    def publish_endpoint(self) -> str:
+        """Return where the hub publishes deltas to viewers (XPUB)."""
+        return f"ipc://{self.run}/pub.sock"
+
+    @property
+    def viewer_endpoint(self) -> str:
+        """Return where the hub answers viewers (ROUTER)."""
+        return f"ipc://{self.run}/ro.sock"
+
+    @property
+    def operator_endpoint(self) -> str:
+        """Return where the hub takes orders (ROUTER)."""
+        return f"ipc://{self.run}/rw.sock"
+
+
+def socket_path(endpoint: str) -> Path:
+    """Return the file of an ipc endpoint."""
+    return Path(endpoint.removeprefix("ipc://"))

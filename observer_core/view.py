@@ -1,0 +1,278 @@
+"""What consoles, `observerctl` and HTTP show: one view of the whole system, its deltas, questions and commands.
+
+The view is complete at every sequence number; a delta carries whole rows that changed. `apply` is the one place
+where a delta meets a view, used by the hub's clients alike. Every part carries the time it was true.
+"""
+
+from typing import TypeAlias
+
+import msgspec
+
+from observer_core.messages import Event, TicketUpdate, decode_with
+
+PROTOCOL_MAJOR = 1
+PROTOCOL_MINOR = 0
+EVENTS_KEPT = 200
+TICKETS_KEPT = 50
+
+
+class _View(msgspec.Struct, frozen=True, kw_only=True):
+    pass
+
+
+class ProcessRow(_View):
+    """One process as supervisor and process together know it; None = not known."""
+
+    name: str
+    kind: str
+    state: str
+    """The supervisor's state, or "paused" where a shard runs without collecting."""
+    pid: int | None
+    uptime_s: float | None
+    restarts: int
+    records_total: int
+    errors_total: int
+    lag: float | None
+    """Seconds: for shards the age of the newest record, for writers the age of the oldest record not yet durable."""
+    as_of_ns: int
+    """When the process itself last reported; 0 = never."""
+    note: str = ""
+    symbols: int = 0
+    rejected_total: int = 0
+    bytes_total: int = 0
+    calls_total: int = 0
+    refused_total: int = 0
+    reconnects_total: int = 0
+    open_gaps: int = 0
+    sweep_s: float | None = None
+    last_record_ns: int | None = None
+    last_exit: str = ""
+    next_start_ns: int | None = None
+    generation: int = 0
+    memory_bytes: int | None = None
+    cpu_ms_total: int | None = None
+
+
+class WriterRow(_View):
+    """One sink."""
+
+    name: str
+    state: str
+    note: str
+    records_total: int
+    errors_total: int
+    rejected_total: int
+    lag_records: int | None
+    lag_bytes: int
+    lag_s: float
+    commit_ms: float | None
+    last_commit_ns: int | None
+    catch_up_s: float | None
+    """Estimated seconds until it is live again; None when live or not known."""
+    current_files: tuple[str, ...]
+    as_of_ns: int
+
+
+class DiskRow(_View):
+    """One mounted file system that holds one or more of our directories."""
+
+    mount: str
+    purposes: tuple[str, ...]
+    total_bytes: int
+    free_bytes: int
+    ours_bytes: int
+    growth_bytes_per_s: float | None
+    time_to_full_s: float | None
+    as_of_ns: int
+
+
+class BudgetRow(_View):
+    """Rate budget of one appkey."""
+
+    appkey: int
+    limit_per_s: float
+    used_last_s: int
+    refused_total: int
+    as_of_ns: int
+
+
+class GapView(_View):
+    """Gap records of the day."""
+
+    open: int
+    today: int
+    newest: tuple[str, ...]
+    """Short lines, newest first."""
+    as_of_ns: int
+
+
+class MarketView(_View):
+    """The market as the calendar sees it."""
+
+    day: int
+    phase: str
+    """"closed", "pre_open", "opening_auction", "continuous", "closing_auction", "closed_price", "after_market"."""
+    until_ns: int | None
+    forced: bool
+    """True when the exchange is simulated open."""
+    as_of_ns: int
+
+
+class LeaseView(_View):
+    """Who may give orders until when."""
+
+    who: str
+    reason: str
+    until_ns: int
+
+
+class SystemView(_View):
+    """Everything at one sequence number; this is what `observerctl status --json` prints."""
+
+    seq: int
+    as_of_ns: int
+    hub_epoch: str
+    """Random per hub start: another one means that counters and sequence numbers began anew."""
+    version: str
+    host: str
+    supervisor_pid: int | None
+    started_ns: int | None
+    market: MarketView
+    processes: tuple[ProcessRow, ...]
+    writers: tuple[WriterRow, ...]
+    disk: tuple[DiskRow, ...]
+    budgets: tuple[BudgetRow, ...]
+    gaps: GapView
+    events: tuple[Event, ...]
+    """Oldest first, at most `EVENTS_KEPT`."""
+    tickets: tuple[TicketUpdate, ...]
+    leases: tuple[LeaseView, ...] = ()
+    viewers: int = 0
+
+
+class Delta(_View):
+    """What changed since seq - 1: whole rows, matched by name; None or empty = unchanged."""
+
+    seq: int
+    as_of_ns: int
+    hub_epoch: str
+    processes: tuple[ProcessRow, ...] = ()
+    processes_gone: tuple[str, ...] = ()
+    writers: tuple[WriterRow, ...] = ()
+    disk: tuple[DiskRow, ...] | None = None
+    budgets: tuple[BudgetRow, ...] | None = None
+    gaps: GapView | None = None
+    market: MarketView | None = None
+    events: tuple[Event, ...] = ()
+    tickets: tuple[TicketUpdate, ...] = ()
+    leases: tuple[LeaseView, ...] | None = None
+    viewers: int | None = None
+
+
+class _Question(msgspec.Struct, frozen=True, kw_only=True, tag_field="t"):
+    request_id: str
+
+
+class Hello(_Question, tag="hello"):
+    """First message of a client: its protocol version and who it says it is."""
+
+    protocol: tuple[int, int]
+    client: str
+    operator: str = ""
+
+
+class GetView(_Question, tag="get_view"):
+    """Ask for the whole view."""
+
+
+class GetTicket(_Question, tag="get_ticket"):
+    """Ask what became of a command."""
+
+    ticket: str
+
+
+class AcquireLease(_Question, tag="lease"):
+    """Ask to give orders for ten minutes; only the operators' socket answers it. `seconds=0` gives it back."""
+
+    operator: str
+    reason: str
+    seconds: int = 600
+
+
+class Command(_Question, tag="command"):
+    """An order; `request_id` is its ticket. Never resent by itself: ask with `GetTicket`."""
+
+    verb: str
+    target: str
+    operator: str
+    reason: str
+    generation: int | None = None
+
+
+Question: TypeAlias = Hello | GetView | GetTicket | AcquireLease | Command
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="answer"):
+    """The hub's answer; exactly one of the optional parts is set, or `error` with what to do."""
+
+    request_id: str
+    protocol: tuple[int, int] = (PROTOCOL_MAJOR, PROTOCOL_MINOR)
+    role: str = "viewer"
+    """"viewer" on ro.sock, "operator" on rw.sock."""
+    view: SystemView | None = None
+    ticket: TicketUpdate | None = None
+    lease: LeaseView | None = None
+    error: str | None = None
+
+
+_delta_decoder = msgspec.msgpack.Decoder(Delta)
+_question_decoder = msgspec.msgpack.Decoder(Question)
+_answer_decoder = msgspec.msgpack.Decoder(Answer)
+
+
+def decode_delta(raw: bytes) -> Delta:
+    """Decode what the hub publishes."""
+    return decode_with(_delta_decoder, raw)
+
+
+def decode_question(raw: bytes) -> Question:
+    """Decode what a client asks."""
+    return decode_with(_question_decoder, raw)
+
+
+def decode_answer(raw: bytes) -> Answer:
+    """Decode what the hub answers."""
+    return decode_with(_answer_decoder, raw)
+
+
+def follows(view: SystemView, delta: Delta) -> bool:
+    """Return whether the delta is the very next one; otherwise the client fetches the view again."""
+    return delta.hub_epoch == view.hub_epoch and delta.seq == view.seq + 1
+
+
+def apply(view: SystemView, delta: Delta) -> SystemView:
+    """Return the view after the delta. Rows keep their order; new ones are appended."""
+    gone = set(delta.processes_gone)
+    processes = {row.name: row for row in view.processes if row.name not in gone}
+    processes.update((row.name, row) for row in delta.processes)
+    writers = {row.name: row for row in view.writers}
+    writers.update((row.name, row) for row in delta.writers)
+    tickets = {row.ticket: row for row in view.tickets}
+    for row in delta.tickets:
+        tickets.pop(row.ticket, None)
+        tickets[row.ticket] = row
+    return msgspec.structs.replace(
+        view,
+        seq=delta.seq,
+        as_of_ns=delta.as_of_ns,
+        processes=tuple(processes.values()),
+        writers=tuple(writers.values()),
+        disk=view.disk if delta.disk is None else delta.disk,
+        budgets=view.budgets if delta.budgets is None else delta.budgets,
+        gaps=view.gaps if delta.gaps is None else delta.gaps,
+        market=view.market if delta.market is None else delta.market,
+        events=(view.events + delta.events)[-EVENTS_KEPT:],
+        tickets=tuple(tickets.values())[-TICKETS_KEPT:],
+        leases=view.leases if delta.leases is None else delta.leases,
+        viewers=view.viewers if delta.viewers is None else delta.viewers,
+    )
