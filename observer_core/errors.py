@@ -32,7 +32,7 @@ class ConfigError(ObserverError):
         super().__init__("; ".join(self.problems))
 
 
-class MalformedMessage(ObserverError):  # noqa: N818 - a fact about a message, named as such everywhere
+class MalformedMessage(ObserverError):
     """Bytes that the typed decoder refused."""
 
     def __init__(self, raw: bytes, reason: str) -> None:

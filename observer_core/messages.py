@@ -37,7 +37,7 @@ class _Record(msgspec.Struct, frozen=True, array_like=True, gc=False, tag_field=
     pass
 
 
-class Trade(_Record, tag="trade"):
+class Trade(_Record, frozen=True, tag="trade"):
     """One execution of the stream (H0STCNT0). Prices in KRW, sizes in shares; None = the broker left it empty."""
 
     symbol: str
@@ -73,7 +73,7 @@ class Trade(_Record, tag="trade"):
     """The record's fields as received, joined by `^`."""
 
 
-class Quote(_Record, tag="quote"):
+class Quote(_Record, frozen=True, tag="quote"):
     """One symbol of a sweep (REST). The broker gives no time with it: `source_time_ns` is None."""
 
     symbol: str
@@ -105,7 +105,7 @@ class Quote(_Record, tag="quote"):
     """The row as received: one JSON object."""
 
 
-class Book(_Record, tag="book"):
+class Book(_Record, frozen=True, tag="book"):
     """Ten levels of the order book (H0STASP0); index 0 is the best. A missing side holds zeros, as sent."""
 
     symbol: str
@@ -127,7 +127,7 @@ class Book(_Record, tag="book"):
     raw: str | None = None
 
 
-class Gap(_Record, tag="gap"):
+class Gap(_Record, frozen=True, tag="gap"):
     """Observations that are missing: from when, until when, which symbols, why. Sent again, same id, when it closes.
 
     `symbols` is what was assigned when the gap opened. Bounds are wall clock and may reach a little further
@@ -164,7 +164,7 @@ class GapReason(StrEnum):
     """The journal could not be written (disk full) or its tail was damaged."""
 
 
-class Rejection(_Record, tag="rejection"):
+class Rejection(_Record, frozen=True, tag="rejection"):
     """An observation that validation or decoding refused; the raw payload is kept so that it can be repaired."""
 
     symbol: str | None
@@ -176,7 +176,7 @@ class Rejection(_Record, tag="rejection"):
     raw: str
 
 
-class Event(_Record, tag="event"):
+class Event(_Record, frozen=True, tag="event"):
     """Something an operator may want to know later: what, about whom, when."""
 
     at_ns: int
@@ -187,7 +187,7 @@ class Event(_Record, tag="event"):
     text: str
 
 
-class Usage(_Record, tag="usage"):
+class Usage(_Record, frozen=True, tag="usage"):
     """What one process did and used in one minute."""
 
     process: str
@@ -227,7 +227,7 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="t"):
     pass
 
 
-class ShardStatus(_Message, tag="shard"):
+class ShardStatus(_Message, frozen=True, kw_only=True, tag="shard"):
     """Cumulative counters of a collecting process since its start; rates are computed by the viewer."""
 
     name: str
@@ -255,7 +255,7 @@ class ShardStatus(_Message, tag="shard"):
     open_gaps: int = 0
 
 
-class WriterStatus(_Message, tag="writer"):
+class WriterStatus(_Message, frozen=True, kw_only=True, tag="writer"):
     """Where a writer stands; totals since its start."""
 
     name: str
@@ -283,7 +283,7 @@ class WriterStatus(_Message, tag="writer"):
     current_files: tuple[str, ...] = ()
 
 
-class ServiceStatus(_Message, tag="service"):
+class ServiceStatus(_Message, frozen=True, kw_only=True, tag="service"):
     """A process that neither collects nor writes: the hub, maintenance, the demo's exchange and database."""
 
     name: str
@@ -299,7 +299,7 @@ class ServiceStatus(_Message, tag="service"):
 StatusMessage: TypeAlias = ShardStatus | WriterStatus | ServiceStatus
 
 
-class ProcessReport(_Message, tag="process"):
+class ProcessReport(_Message, frozen=True, kw_only=True, tag="process"):
     """The supervisor's own knowledge of one child."""
 
     name: str
@@ -317,7 +317,7 @@ class ProcessReport(_Message, tag="process"):
     """Grows with every start; a command that carries an older one acts on a stale screen and is refused."""
 
 
-class TreeReport(_Message, tag="tree"):
+class TreeReport(_Message, frozen=True, kw_only=True, tag="tree"):
     """All children; sent by the supervisor on every change and once a second."""
 
     as_of_ns: int
@@ -326,7 +326,7 @@ class TreeReport(_Message, tag="tree"):
     processes: tuple[ProcessReport, ...]
 
 
-class TicketUpdate(_Message, tag="ticket"):
+class TicketUpdate(_Message, frozen=True, kw_only=True, tag="ticket"):
     """Progress of a command."""
 
     ticket: str
@@ -340,7 +340,7 @@ class TicketUpdate(_Message, tag="ticket"):
     reason: str = ""
 
 
-class SupervisorEvent(_Message, tag="notice"):
+class SupervisorEvent(_Message, frozen=True, kw_only=True, tag="notice"):
     """Something that happened in the tree, for the event log."""
 
     event: Event
@@ -357,7 +357,7 @@ class Verb(StrEnum):
     RESUME = "resume"
 
 
-class Order(_Message, tag="order"):
+class Order(_Message, frozen=True, kw_only=True, tag="order"):
     """A command on its way from the hub to the supervisor."""
 
     ticket: str
@@ -369,14 +369,14 @@ class Order(_Message, tag="order"):
     """Generation the operator saw; None = whatever runs."""
 
 
-class ChildOrder(_Message, tag="child"):
+class ChildOrder(_Message, frozen=True, kw_only=True, tag="child"):
     """What the supervisor tells a child over its control pipe."""
 
     verb: str
     """"pause", "resume" or "reload"."""
 
 
-class ChildReport(_Message, tag="ready"):
+class ChildReport(_Message, frozen=True, kw_only=True, tag="ready"):
     """What a child tells the supervisor over its report pipe."""
 
     pid: int
@@ -386,8 +386,8 @@ class ChildReport(_Message, tag="ready"):
 
 _encoder = msgspec.msgpack.Encoder()
 _batch_decoder = msgspec.msgpack.Decoder(Batch)
-_status_decoder = msgspec.msgpack.Decoder(StatusMessage)
-_supervisor_decoder = msgspec.msgpack.Decoder(SupervisorMessage)
+_status_decoder: msgspec.msgpack.Decoder[StatusMessage] = msgspec.msgpack.Decoder(StatusMessage)
+_supervisor_decoder: msgspec.msgpack.Decoder[SupervisorMessage] = msgspec.msgpack.Decoder(SupervisorMessage)
 _order_decoder = msgspec.msgpack.Decoder(Order)
 _child_order_decoder = msgspec.msgpack.Decoder(ChildOrder)
 _child_report_decoder = msgspec.msgpack.Decoder(ChildReport)

@@ -20,7 +20,7 @@ class _View(msgspec.Struct, frozen=True, kw_only=True):
     pass
 
 
-class ProcessRow(_View):
+class ProcessRow(_View, frozen=True, kw_only=True):
     """One process as supervisor and process together know it; None = not known."""
 
     name: str
@@ -53,7 +53,7 @@ class ProcessRow(_View):
     cpu_ms_total: int | None = None
 
 
-class WriterRow(_View):
+class WriterRow(_View, frozen=True, kw_only=True):
     """One sink."""
 
     name: str
@@ -73,7 +73,7 @@ class WriterRow(_View):
     as_of_ns: int
 
 
-class DiskRow(_View):
+class DiskRow(_View, frozen=True, kw_only=True):
     """One mounted file system that holds one or more of our directories."""
 
     mount: str
@@ -86,7 +86,7 @@ class DiskRow(_View):
     as_of_ns: int
 
 
-class BudgetRow(_View):
+class BudgetRow(_View, frozen=True, kw_only=True):
     """Rate budget of one appkey."""
 
     appkey: int
@@ -96,7 +96,7 @@ class BudgetRow(_View):
     as_of_ns: int
 
 
-class GapView(_View):
+class GapView(_View, frozen=True, kw_only=True):
     """Gap records of the day."""
 
     open: int
@@ -106,7 +106,7 @@ class GapView(_View):
     as_of_ns: int
 
 
-class MarketView(_View):
+class MarketView(_View, frozen=True, kw_only=True):
     """The market as the calendar sees it."""
 
     day: int
@@ -118,7 +118,7 @@ class MarketView(_View):
     as_of_ns: int
 
 
-class LeaseView(_View):
+class LeaseView(_View, frozen=True, kw_only=True):
     """Who may give orders until when."""
 
     who: str
@@ -126,7 +126,7 @@ class LeaseView(_View):
     until_ns: int
 
 
-class SystemView(_View):
+class SystemView(_View, frozen=True, kw_only=True):
     """Everything at one sequence number; this is what `observerctl status --json` prints."""
 
     seq: int
@@ -150,7 +150,7 @@ class SystemView(_View):
     viewers: int = 0
 
 
-class Delta(_View):
+class Delta(_View, frozen=True, kw_only=True):
     """What changed since seq - 1: whole rows, matched by name; None or empty = unchanged."""
 
     seq: int
@@ -173,7 +173,7 @@ class _Question(msgspec.Struct, frozen=True, kw_only=True, tag_field="t"):
     request_id: str
 
 
-class Hello(_Question, tag="hello"):
+class Hello(_Question, frozen=True, kw_only=True, tag="hello"):
     """First message of a client: its protocol version and who it says it is."""
 
     protocol: tuple[int, int]
@@ -181,17 +181,17 @@ class Hello(_Question, tag="hello"):
     operator: str = ""
 
 
-class GetView(_Question, tag="get_view"):
+class GetView(_Question, frozen=True, kw_only=True, tag="get_view"):
     """Ask for the whole view."""
 
 
-class GetTicket(_Question, tag="get_ticket"):
+class GetTicket(_Question, frozen=True, kw_only=True, tag="get_ticket"):
     """Ask what became of a command."""
 
     ticket: str
 
 
-class AcquireLease(_Question, tag="lease"):
+class AcquireLease(_Question, frozen=True, kw_only=True, tag="lease"):
     """Ask to give orders for ten minutes; only the operators' socket answers it. `seconds=0` gives it back."""
 
     operator: str
@@ -199,7 +199,7 @@ class AcquireLease(_Question, tag="lease"):
     seconds: int = 600
 
 
-class Command(_Question, tag="command"):
+class Command(_Question, frozen=True, kw_only=True, tag="command"):
     """An order; `request_id` is its ticket. Never resent by itself: ask with `GetTicket`."""
 
     verb: str
@@ -226,7 +226,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="answ
 
 
 _delta_decoder = msgspec.msgpack.Decoder(Delta)
-_question_decoder = msgspec.msgpack.Decoder(Question)
+_question_decoder: msgspec.msgpack.Decoder[Question] = msgspec.msgpack.Decoder(Question)
 _answer_decoder = msgspec.msgpack.Decoder(Answer)
 
 
