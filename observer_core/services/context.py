@@ -1,0 +1,70 @@
+"""What a child process is given at its start, and its two pipes to the supervisor.
+
+Separate from the services so that the supervisor can build it without importing them.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import FrameType
+
+from observer_core.clock import Clock
+from observer_core.ids import ProcessName
+from observer_core.messages import ChildOrder, ChildReport, decode_child_order, encode
+from observer_core.pipes import FrameBuffer, frame, read_available
+from observer_core.settings import Settings
+
+
+@dataclass(slots=True)
+class ChildContext:
+    """Identity, settings and pipes of one child; descriptors are non-blocking, -1 = none."""
+
+    name: ProcessName
+    kind: str
+    index: int
+    settings: Settings
+    clock: Clock
+    control_fd: int = -1
+    report_fd: int = -1
+    order_fd: int = -1
+    tree_fd: int = -1
+    start_paused: bool = False
+    _control: FrameBuffer = field(default_factory=FrameBuffer)
+
+    def report_ready(self) -> None:
+        """Tell the supervisor, once, that this process does its work."""
+        self._report("ready")
+
+    def report_progress(self) -> None:
+        """Tell the supervisor that the main loop turns; called about once a second from that very loop."""
+        self._report("progress")
+
+    def read_orders(self) -> list[ChildOrder]:
+        """Return the orders that arrived on the control pipe since the last call.
+
+        Raises:
+            EOFError: the supervisor is gone.
+        """
+        if self.control_fd < 0:
+            return []
+        return [decode_child_order(raw) for raw in self._control.feed(read_available(self.control_fd))]
+
+    def _report(self, state: str) -> None:
+        if self.report_fd < 0:
+            return
+        try:
+            os.write(self.report_fd, frame(encode(ChildReport(pid=os.getpid(), state=state))))
+        except (BlockingIOError, BrokenPipeError):
+            # A full pipe means that the supervisor has not read older reports yet: they say the same.
+            return
+
+
+def on_stop_signals(stop: Callable[[], None]) -> None:
+    """Call `stop` on SIGTERM and SIGINT; for synchronous loops (asyncio ones use the event loop's own handlers)."""
+
+    def received(_signal: int, _frame: FrameType | None) -> None:
+        stop()
+
+    signal.signal(signal.SIGTERM, received)
+    signal.signal(signal.SIGINT, received)

@@ -1,0 +1,466 @@
+"""The one schema of the product's settings, and the one function that reads the environment.
+
+Precedence: environment > env file (`OBSERVER_ENV_FILE`) > `deployment_config.json` > default. Every problem is
+found before any is reported. `env.template` is generated from `VARIABLES` and tested against it.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from observer_core.errors import ConfigError
+from observer_core.paths import Paths
+
+APP_KEY_LENGTH = 36
+APP_SECRET_LENGTH = 180
+APP_KEYS_LIMIT = 16
+
+
+class Secret:
+    """Text that never shows in a repr, a log or an error."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text itself, for the wire only."""
+        return self._text
+
+    def __repr__(self) -> str:
+        """Return a mask."""
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        """Compare by text."""
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        """Hash by text."""
+        return hash(self._text)
+
+
+@dataclass(frozen=True, slots=True)
+class AppKey:
+    """One pair of broker credentials."""
+
+    key: Secret
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One environment variable: its default as text, unit and meaning."""
+
+    name: str
+    default: str
+    meaning: str
+    unit: str = ""
+    group: str = ""
+    secret: bool = False
+    """Whether the value must never be shown."""
+
+
+_DIRECTORIES = "Directories (absolute paths)"
+_BROKER = "Broker"
+_COLLECTION = "Collection"
+_STORAGE = "Storage"
+_OPERATION = "Operation"
+
+VARIABLES: tuple[Variable, ...] = (
+    Variable("OBSERVER_DATA_DIR", "/app/data", "Journal, archive and state", group=_DIRECTORIES),
+    Variable("OBSERVER_LOG_DIR", "/app/logs", "Structured logs of all processes", group=_DIRECTORIES),
+    Variable(
+        "OBSERVER_SYSTEM_LOG_DIR", "", "Logs of supervisor and hub; empty = OBSERVER_LOG_DIR/system", group=_DIRECTORIES
+    ),
+    Variable(
+        "OBSERVER_MAINTENANCE_LOG_DIR",
+        "",
+        "Logs of maintenance; empty = OBSERVER_LOG_DIR/maintenance",
+        group=_DIRECTORIES,
+    ),
+    Variable(
+        "OBSERVER_CONFIG_DIR", "/app/config", "Files that operators edit; deployment_config.json", group=_DIRECTORIES
+    ),
+    Variable(
+        "OBSERVER_RUN_DIR",
+        "/tmp/observer-run",
+        "Sockets; at most 80 characters long",  # noqa: S108
+        group=_DIRECTORIES,
+    ),
+    Variable("KIS_TOKEN_CACHE_DIR", "/app/secrets/.kis_cache", "Access tokens, files of mode 0600", group=_DIRECTORIES),
+    Variable("OBSERVER_ENV_FILE", "", "A KEY=VALUE file read below the environment; empty = none", group=_DIRECTORIES),
+    Variable(
+        "KIS_APP_KEY", "", "First appkey; more as KIS_APP_KEY_2, KIS_APP_KEY_3 …", "36 characters", _BROKER, secret=True
+    ),
+    Variable("KIS_APP_SECRET", "", "Its secret; more as KIS_APP_SECRET_2 …", "180 characters", _BROKER, secret=True),
+    Variable("KIS_REST_URL", "https://openapi.koreainvestment.com:9443", "REST host", group=_BROKER),
+    Variable("KIS_WS_URL", "ws://ops.koreainvestment.com:21000", "WebSocket host", group=_BROKER),
+    Variable(
+        "KIS_MASTER_URL",
+        "https://new.real.download.dws.co.kr/common/master",
+        "Where the listing files kospi_code.mst.zip and kosdaq_code.mst.zip lie",
+        group=_BROKER,
+    ),
+    Variable(
+        "KIS_VIRTUAL",
+        "false",
+        "true on the virtual (모의) host: 1 call a second, no multi-price",
+        "true|false",
+        _BROKER,
+    ),
+    Variable("KIS_REST_LIMIT_PER_S", "18", "Calls a second and appkey that the broker allows", "calls/s", _BROKER),
+    Variable("KIS_REST_TIMEOUT_S", "3", "Longest wait for one answer", "seconds", _BROKER),
+    Variable("KIS_USER_AGENT", "Mozilla/5.0 (X11; Linux x86_64) observer", "User-Agent header", group=_BROKER),
+    Variable(
+        "OBSERVER_SOURCE", "kis", "Name of the feed, written into every record: kis or sim", "kis|sim", _COLLECTION
+    ),
+    Variable("OBSERVER_SWING_SHARDS", "4", "Processes that share the sweep of the universe", "processes", _COLLECTION),
+    Variable(
+        "OBSERVER_SCALP_TRADES",
+        "41",
+        "Trade registrations per appkey; trades and books together at most 41",
+        "registrations",
+        _COLLECTION,
+    ),
+    Variable("OBSERVER_SCALP_BOOKS", "0", "Order-book registrations per appkey", "registrations", _COLLECTION),
+    Variable(
+        "OBSERVER_KEEP_RAW", "true", "Keep the payload as received beside the parsed fields", "true|false", _COLLECTION
+    ),
+    Variable(
+        "OBSERVER_FORCE_OPEN", "false", "Treat the market as open at any time (simulation)", "true|false", _COLLECTION
+    ),
+    Variable(
+        "OBSERVER_UNIVERSE_MINIMUM_CLOSE", "4000", "Lowest previous close of a collected symbol", "KRW", _COLLECTION
+    ),
+    Variable(
+        "OBSERVER_UNIVERSE_TOP", "0", "Only the N largest by market capitalisation; 0 = all", "symbols", _COLLECTION
+    ),
+    Variable(
+        "OBSERVER_POSTGRES_DSN", "", "libpq connection string; empty = no Postgres writer", group=_STORAGE, secret=True
+    ),
+    Variable(
+        "OBSERVER_SYNC_INTERVAL_MS",
+        "100",
+        "Longest time a journalled record may stay unsynced",
+        "milliseconds",
+        _STORAGE,
+    ),
+    Variable("OBSERVER_STANDALONE", "true", "Observer runs alone on this server", "true|false", _OPERATION),
+    Variable("OBSERVER_HTTP_HOST", "127.0.0.1", "Address of /health, /ready and /status", group=_OPERATION),
+    Variable("OBSERVER_HTTP_PORT", "8000", "Its port; 0 = no HTTP", "port", _OPERATION),
+    Variable("OBSERVER_STATUS_INTERVAL_MS", "500", "How often processes report", "milliseconds", _OPERATION),
+    Variable("OBSERVER_VIEWERS_GROUP", "observer", "Group that may watch", group=_OPERATION),
+    Variable("OBSERVER_OPERATORS_GROUP", "observer-ops", "Group that may give orders", group=_OPERATION),
+    Variable("OBSERVER_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR", group=_OPERATION),
+    Variable("TZ", "Asia/Seoul", "Time zone of human log lines; data is always KST", group=_OPERATION),
+)
+
+DEPRECATED = {
+    "QTS_OBSERVER_STANDALONE": "OBSERVER_STANDALONE",
+    "KIS_API_KEY": "KIS_APP_KEY",
+    "KIS_API_SECRET": "KIS_APP_SECRET",
+}
+"""Old name → new name; the old one is accepted with a warning."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings, validated; built by `load_settings` only (tests may use `dataclasses.replace`)."""
+
+    data_dir: Path
+    log_dir: Path
+    system_log_dir: Path
+    maintenance_log_dir: Path
+    config_dir: Path
+    run_dir: Path
+    token_cache_dir: Path
+    app_keys: tuple[AppKey, ...]
+    rest_url: str
+    ws_url: str
+    master_url: str
+    virtual_host: bool
+    rest_limit_per_s: float
+    rest_timeout_s: float
+    user_agent: str
+    source: str
+    swing_shards: int
+    scalp_trades: int
+    scalp_books: int
+    keep_raw: bool
+    force_open: bool
+    universe_minimum_close: int
+    universe_top: int | None
+    postgres_dsn: Secret | None
+    sync_interval_ms: int
+    standalone: bool
+    http_host: str
+    http_port: int
+    status_interval_ms: int
+    viewers_group: str
+    operators_group: str
+    log_level: str
+    warnings: tuple[str, ...] = field(default=())
+    """Deprecated names in use and similar; logged once at start."""
+
+    @property
+    def paths(self) -> Paths:
+        """Return the file-system layout below the configured directories."""
+        return Paths(
+            data=self.data_dir,
+            logs=self.log_dir,
+            config=self.config_dir,
+            run=self.run_dir,
+            token_cache=self.token_cache_dir,
+        )
+
+
+_T = TypeVar("_T")
+
+
+class _Reader:
+    """Reads typed values and collects every problem instead of stopping at the first."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values = values
+        self.problems: list[str] = []
+
+    def text(self, name: str) -> str:
+        return self.values[name].strip()
+
+    def parsed(self, name: str, parse: Callable[[str], _T], expected: str, fallback: _T) -> _T:
+        text = self.text(name)
+        try:
+            return parse(text)
+        except ValueError:
+            self.problems.append(f"{name}={text!r} is not {expected}; set it to {expected}")
+            return fallback
+
+    def whole(self, name: str, low: int, high: int) -> int:
+        def parse(text: str) -> int:
+            value = int(text)
+            if not low <= value <= high:
+                raise ValueError
+            return value
+
+        return self.parsed(name, parse, f"a whole number from {low} to {high}", low)
+
+    def number(self, name: str, low: float, high: float) -> float:
+        def parse(text: str) -> float:
+            value = float(text)
+            if not low <= value <= high:
+                raise ValueError
+            return value
+
+        return self.parsed(name, parse, f"a number from {low:g} to {high:g}", low)
+
+    def flag(self, name: str) -> bool:
+        def parse(text: str) -> bool:
+            if text.lower() in {"true", "1", "yes", "on"}:
+                return True
+            if text.lower() in {"false", "0", "no", "off"}:
+                return False
+            raise ValueError
+
+        return self.parsed(name, parse, "true or false", False)
+
+    def directory(self, name: str, fallback: Path | None = None) -> Path:
+        text = self.text(name)
+        if not text and fallback is not None:
+            return fallback
+        path = Path(text)
+        if not path.is_absolute():
+            self.problems.append(f"{name}={text!r} is not an absolute path; give the full path of the directory")
+        return path
+
+    def url(self, name: str, *schemes: str) -> str:
+        text = self.text(name).rstrip("/")
+        if not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+            self.problems.append(
+                f"{name}={text!r} does not begin with {' or '.join(schemes)}://; give the full address"
+            )
+        return text
+
+    def choice(self, name: str, *allowed: str) -> str:
+        text = self.text(name)
+        if text not in allowed:
+            self.problems.append(f"{name}={text!r} is not one of {', '.join(allowed)}")
+        return text
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Build the settings from an environment mapping.
+
+    Raises:
+        ConfigError: listing every problem found, each with the variable, its value and the remedy.
+    """
+    problems: list[str] = []
+    warnings: list[str] = []
+    values = {variable.name: variable.default for variable in VARIABLES}
+    env_file = environ.get("OBSERVER_ENV_FILE", "").strip()
+    file_values = _read_env_file(Path(env_file), problems) if env_file else {}
+    overrides = {**file_values, **environ}
+    for old, new in DEPRECATED.items():
+        for name in [key for key in overrides if key == old or key.startswith(f"{old}_")]:
+            renamed = new + name[len(old) :]
+            warnings.append(f"{name} is deprecated: use {renamed}")
+            overrides.setdefault(renamed, overrides[name])
+    config_dir = Path(overrides.get("OBSERVER_CONFIG_DIR", values["OBSERVER_CONFIG_DIR"]))
+    values.update(_read_deployment_config(config_dir / "deployment_config.json", problems))
+    values.update({name: value for name, value in overrides.items() if name in values})
+    reader = _Reader(values)
+    reader.problems.extend(problems)
+    settings = _build(reader, _read_app_keys({**values, **overrides}, reader.problems), tuple(warnings))
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return settings
+
+
+def _build(reader: _Reader, app_keys: tuple[AppKey, ...], warnings: tuple[str, ...]) -> Settings:
+    log_dir = reader.directory("OBSERVER_LOG_DIR")
+    dsn = reader.text("OBSERVER_POSTGRES_DSN")
+    top = reader.whole("OBSERVER_UNIVERSE_TOP", 0, 100_000)
+    trades = reader.whole("OBSERVER_SCALP_TRADES", 0, 41)
+    books = reader.whole("OBSERVER_SCALP_BOOKS", 0, 41)
+    if trades + books > 41:
+        reader.problems.append(
+            f"OBSERVER_SCALP_TRADES={trades} and OBSERVER_SCALP_BOOKS={books} are {trades + books} registrations; "
+            "the broker takes 41 per appkey in all"
+        )
+    run_dir = reader.directory("OBSERVER_RUN_DIR")
+    if len(str(run_dir)) > 80:
+        reader.problems.append(
+            f"OBSERVER_RUN_DIR={str(run_dir)!r} is longer than 80 characters; sockets need a short path"
+        )
+    return Settings(
+        data_dir=reader.directory("OBSERVER_DATA_DIR"),
+        log_dir=log_dir,
+        system_log_dir=reader.directory("OBSERVER_SYSTEM_LOG_DIR", log_dir / "system"),
+        maintenance_log_dir=reader.directory("OBSERVER_MAINTENANCE_LOG_DIR", log_dir / "maintenance"),
+        config_dir=reader.directory("OBSERVER_CONFIG_DIR"),
+        run_dir=run_dir,
+        token_cache_dir=reader.directory("KIS_TOKEN_CACHE_DIR"),
+        app_keys=app_keys,
+        rest_url=reader.url("KIS_REST_URL", "http", "https"),
+        ws_url=reader.url("KIS_WS_URL", "ws", "wss"),
+        master_url=reader.url("KIS_MASTER_URL", "http", "https"),
+        virtual_host=reader.flag("KIS_VIRTUAL"),
+        rest_limit_per_s=reader.number("KIS_REST_LIMIT_PER_S", 0.1, 1000),
+        rest_timeout_s=reader.number("KIS_REST_TIMEOUT_S", 0.1, 60),
+        user_agent=reader.text("KIS_USER_AGENT"),
+        source=reader.choice("OBSERVER_SOURCE", "kis", "sim"),
+        swing_shards=reader.whole("OBSERVER_SWING_SHARDS", 1, 64),
+        scalp_trades=trades,
+        scalp_books=books,
+        keep_raw=reader.flag("OBSERVER_KEEP_RAW"),
+        force_open=reader.flag("OBSERVER_FORCE_OPEN"),
+        universe_minimum_close=reader.whole("OBSERVER_UNIVERSE_MINIMUM_CLOSE", 0, 100_000_000),
+        universe_top=top or None,
+        postgres_dsn=Secret(dsn) if dsn else None,
+        sync_interval_ms=reader.whole("OBSERVER_SYNC_INTERVAL_MS", 1, 10_000),
+        standalone=reader.flag("OBSERVER_STANDALONE"),
+        http_host=reader.text("OBSERVER_HTTP_HOST"),
+        http_port=reader.whole("OBSERVER_HTTP_PORT", 0, 65_535),
+        status_interval_ms=reader.whole("OBSERVER_STATUS_INTERVAL_MS", 50, 10_000),
+        viewers_group=reader.text("OBSERVER_VIEWERS_GROUP"),
+        operators_group=reader.text("OBSERVER_OPERATORS_GROUP"),
+        log_level=reader.choice("OBSERVER_LOG_LEVEL", "DEBUG", "INFO", "WARNING", "ERROR"),
+        warnings=warnings,
+    )
+
+
+def _read_app_keys(values: Mapping[str, str], problems: list[str]) -> tuple[AppKey, ...]:
+    found: list[AppKey] = []
+    for number in range(1, APP_KEYS_LIMIT + 1):
+        suffix = "" if number == 1 else f"_{number}"
+        key, secret = (values.get(f"KIS_APP_{part}{suffix}", "").strip() for part in ("KEY", "SECRET"))
+        if not key and not secret:
+            if number == 1:
+                problems.append("KIS_APP_KEY and KIS_APP_SECRET are empty; set them, or run with --demo")
+            continue
+        # The values themselves are never part of the message.
+        if len(key) != APP_KEY_LENGTH:
+            problems.append(f"KIS_APP_KEY{suffix} has {len(key)} characters, not {APP_KEY_LENGTH}; copy it again")
+        if len(secret) != APP_SECRET_LENGTH:
+            problems.append(
+                f"KIS_APP_SECRET{suffix} has {len(secret)} characters, not {APP_SECRET_LENGTH}; copy it again"
+            )
+        found.append(AppKey(Secret(key), Secret(secret)))
+    return tuple(found)
+
+
+def _read_env_file(path: Path, problems: list[str]) -> dict[str, str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"OBSERVER_ENV_FILE={str(path)!r} cannot be read ({error}); correct the path or its rights")
+        return {}
+    values: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        name, equals, value = stripped.removeprefix("export ").partition("=")
+        if not equals or not name.strip().isidentifier():
+            # The line may hold a secret: its number is enough to find it.
+            problems.append(f"{path}:{number} is not KEY=VALUE; write one variable a line, comments after #")
+            continue
+        values[name.strip()] = _unquoted(value.strip())
+    return values
+
+
+def _unquoted(value: str) -> str:
+    if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
+        return value[1:-1]
+    return value
+
+
+_DEPLOYMENT_KEYS = frozenset({"deployment", "paths", "environment"})
+
+
+def _read_deployment_config(path: Path, problems: list[str]) -> dict[str, str]:
+    """Read `paths` and `environment` (both objects of variable names to values) of the optional file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        problems.append(f"{path} cannot be read ({error}); correct its rights or remove it")
+        return {}
+    try:
+        document: Any = json.loads(text)
+    except ValueError as error:
+        problems.append(f"{path} is not JSON ({error}); correct that line")
+        return {}
+    if not isinstance(document, dict) or set(document) - _DEPLOYMENT_KEYS:
+        problems.append(f"{path} may only have the keys deployment, environment and paths; remove the others")
+        return {}
+    known = {variable.name for variable in VARIABLES}
+    values: dict[str, str] = {}
+    for section in ("paths", "environment"):
+        for name, value in dict(document.get(section) or {}).items():
+            if name not in known:
+                problems.append(f"{path}: {section}.{name} is not a variable of Observer; see env.template")
+            else:
+                values[name] = str(value)
+    return values
+
+
+def env_template() -> str:
+    """Return the text of `env.template`: every variable with default, unit and meaning, as a plain env file."""
+    lines = [
+        "# Settings of Observer. Plain KEY=VALUE: docker compose, systemd and OBSERVER_ENV_FILE read this form.",
+        "# Copy to .env, fill in the empty ones, keep it mode 0600. Precedence: environment > this file >",
+        "# deployment_config.json > default. Values here are the defaults.",
+    ]
+    group = ""
+    for variable in VARIABLES:
+        if variable.group != group:
+            group = variable.group
+            lines += ["", f"# --- {group} ---"]
+        unit = f" [{variable.unit}]" if variable.unit else ""
+        lines += [f"# {variable.meaning}{unit}", f"{variable.name}={variable.default}"]
+    return "\n".join(lines) + "\n"
