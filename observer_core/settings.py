@@ -1,7 +1,7 @@
 """The one schema of the product's settings, and the one function that reads the environment.
 
 Precedence: environment > env file (`OBSERVER_ENV_FILE`) > `deployment_config.json` > default. Every problem is
-found before any is reported. `env.template` is generated from `VARIABLES` and tested against it.
+found before any is reported. The variables themselves are data: `observer_core.variables`.
 """
 
 import json
@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from observer_core.errors import ConfigError
 from observer_core.paths import Paths
+from observer_core.variables import DEPRECATED, VARIABLES
 
 APP_KEY_LENGTH = 36
 APP_SECRET_LENGTH = 180
@@ -49,122 +50,6 @@ class AppKey:
 
     key: Secret
     secret: Secret
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """One environment variable: its default as text, unit and meaning."""
-
-    name: str
-    default: str
-    meaning: str
-    unit: str = ""
-    group: str = ""
-    secret: bool = False
-    """Whether the value must never be shown."""
-
-
-_DIRECTORIES = "Directories (absolute paths)"
-_BROKER = "Broker"
-_COLLECTION = "Collection"
-_STORAGE = "Storage"
-_OPERATION = "Operation"
-
-VARIABLES: tuple[Variable, ...] = (
-    Variable("OBSERVER_DATA_DIR", "/app/data", "Journal, archive and state", group=_DIRECTORIES),
-    Variable("OBSERVER_LOG_DIR", "/app/logs", "Structured logs of all processes", group=_DIRECTORIES),
-    Variable(
-        "OBSERVER_SYSTEM_LOG_DIR", "", "Logs of supervisor and hub; empty = OBSERVER_LOG_DIR/system", group=_DIRECTORIES
-    ),
-    Variable(
-        "OBSERVER_MAINTENANCE_LOG_DIR",
-        "",
-        "Logs of maintenance; empty = OBSERVER_LOG_DIR/maintenance",
-        group=_DIRECTORIES,
-    ),
-    Variable(
-        "OBSERVER_CONFIG_DIR", "/app/config", "Files that operators edit; deployment_config.json", group=_DIRECTORIES
-    ),
-    Variable(
-        "OBSERVER_RUN_DIR",
-        "/tmp/observer-run",
-        "Sockets; at most 80 characters long",  # noqa: S108
-        group=_DIRECTORIES,
-    ),
-    Variable("KIS_TOKEN_CACHE_DIR", "/app/secrets/.kis_cache", "Access tokens, files of mode 0600", group=_DIRECTORIES),
-    Variable("OBSERVER_ENV_FILE", "", "A KEY=VALUE file read below the environment; empty = none", group=_DIRECTORIES),
-    Variable(
-        "KIS_APP_KEY", "", "First appkey; more as KIS_APP_KEY_2, KIS_APP_KEY_3 …", "36 characters", _BROKER, secret=True
-    ),
-    Variable("KIS_APP_SECRET", "", "Its secret; more as KIS_APP_SECRET_2 …", "180 characters", _BROKER, secret=True),
-    Variable("KIS_REST_URL", "https://openapi.koreainvestment.com:9443", "REST host", group=_BROKER),
-    Variable("KIS_WS_URL", "ws://ops.koreainvestment.com:21000", "WebSocket host", group=_BROKER),
-    Variable(
-        "KIS_MASTER_URL",
-        "https://new.real.download.dws.co.kr/common/master",
-        "Where the listing files kospi_code.mst.zip and kosdaq_code.mst.zip lie",
-        group=_BROKER,
-    ),
-    Variable(
-        "KIS_VIRTUAL",
-        "false",
-        "true on the virtual (모의) host: 1 call a second, no multi-price",
-        "true|false",
-        _BROKER,
-    ),
-    Variable("KIS_REST_LIMIT_PER_S", "18", "Calls a second and appkey that the broker allows", "calls/s", _BROKER),
-    Variable("KIS_REST_TIMEOUT_S", "3", "Longest wait for one answer", "seconds", _BROKER),
-    Variable("KIS_USER_AGENT", "Mozilla/5.0 (X11; Linux x86_64) observer", "User-Agent header", group=_BROKER),
-    Variable(
-        "OBSERVER_SOURCE", "kis", "Name of the feed, written into every record: kis or sim", "kis|sim", _COLLECTION
-    ),
-    Variable("OBSERVER_SWING_SHARDS", "4", "Processes that share the sweep of the universe", "processes", _COLLECTION),
-    Variable(
-        "OBSERVER_SCALP_TRADES",
-        "41",
-        "Trade registrations per appkey; trades and books together at most 41",
-        "registrations",
-        _COLLECTION,
-    ),
-    Variable("OBSERVER_SCALP_BOOKS", "0", "Order-book registrations per appkey", "registrations", _COLLECTION),
-    Variable(
-        "OBSERVER_KEEP_RAW", "true", "Keep the payload as received beside the parsed fields", "true|false", _COLLECTION
-    ),
-    Variable(
-        "OBSERVER_FORCE_OPEN", "false", "Treat the market as open at any time (simulation)", "true|false", _COLLECTION
-    ),
-    Variable(
-        "OBSERVER_UNIVERSE_MINIMUM_CLOSE", "4000", "Lowest previous close of a collected symbol", "KRW", _COLLECTION
-    ),
-    Variable(
-        "OBSERVER_UNIVERSE_TOP", "0", "Only the N largest by market capitalisation; 0 = all", "symbols", _COLLECTION
-    ),
-    Variable(
-        "OBSERVER_POSTGRES_DSN", "", "libpq connection string; empty = no Postgres writer", group=_STORAGE, secret=True
-    ),
-    Variable(
-        "OBSERVER_SYNC_INTERVAL_MS",
-        "100",
-        "Longest time a journalled record may stay unsynced",
-        "milliseconds",
-        _STORAGE,
-    ),
-    Variable("OBSERVER_STANDALONE", "true", "Observer runs alone on this server", "true|false", _OPERATION),
-    Variable("OBSERVER_HTTP_HOST", "127.0.0.1", "Address of /health, /ready and /status", group=_OPERATION),
-    Variable("OBSERVER_HTTP_PORT", "8000", "Its port; 0 = no HTTP", "port", _OPERATION),
-    Variable("OBSERVER_STATUS_INTERVAL_MS", "500", "How often processes report", "milliseconds", _OPERATION),
-    Variable("OBSERVER_VIEWERS_GROUP", "observer", "Group that may watch", group=_OPERATION),
-    Variable("OBSERVER_OPERATORS_GROUP", "observer-ops", "Group that may give orders", group=_OPERATION),
-    Variable("OBSERVER_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR", group=_OPERATION),
-    Variable("TZ", "Asia/Seoul", "Time zone of human log lines; data is always KST", group=_OPERATION),
-)
-
-DEPRECATED = {
-    "QTS_OBSERVER_STANDALONE": "OBSERVER_STANDALONE",
-    "KIS_API_KEY": "KIS_APP_KEY",
-    "KIS_API_SECRET": "KIS_APP_SECRET",
-}
-"""Old name → new name; the old one is accepted with a warning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -447,20 +332,3 @@ def _read_deployment_config(path: Path, problems: list[str]) -> dict[str, str]:
             else:
                 values[name] = str(value)
     return values
-
-
-def env_template() -> str:
-    """Return the text of `env.template`: every variable with default, unit and meaning, as a plain env file."""
-    lines = [
-        "# Settings of Observer. Plain KEY=VALUE: docker compose, systemd and OBSERVER_ENV_FILE read this form.",
-        "# Copy to .env, fill in the empty ones, keep it mode 0600. Precedence: environment > this file >",
-        "# deployment_config.json > default. Values here are the defaults.",
-    ]
-    group = ""
-    for variable in VARIABLES:
-        if variable.group != group:
-            group = variable.group
-            lines += ["", f"# --- {group} ---"]
-        unit = f" [{variable.unit}]" if variable.unit else ""
-        lines += [f"# {variable.meaning}{unit}", f"{variable.name}={variable.default}"]
-    return "\n".join(lines) + "\n"
