@@ -1,6 +1,6 @@
 """Every environment variable of the product, as data: name, default, unit, meaning.
 
-Separate from `settings`, which reads and validates them, because templates, documents and contract tests need only this.
+Separate from `settings`, which reads and validates them: templates, documents and contract tests need only this.
 """
 
 from dataclasses import dataclass
