@@ -19,14 +19,14 @@ class _Open:
 
 
 class Outages:
-    """Open gaps of a shard. Methods return the gap records to append to the journal."""
+    """Open gaps of a shard; a symbol waits in at most one. Methods return the gap records to append to the journal."""
 
     def __init__(self, shard: str, epoch: int, track: Track) -> None:
         self._prefix = f"{shard}-{epoch}"
         self._track = track
         self._opened = 0
         self._open: dict[str, _Open] = {}
-        self._by_symbol: dict[str, set[str]] = {}
+        self._gap_of: dict[str, str] = {}
 
     @property
     def open_count(self) -> int:
@@ -34,24 +34,17 @@ class Outages:
         return len(self._open)
 
     def begin(
-        self,
-        reason: GapReason,
-        symbols: Collection[str],
-        *,
-        from_ns: int,
-        now_ns: int,
-        detail: str = "",
-        gap_id: str | None = None,
+        self, reason: GapReason | str, symbols: Collection[str], *, from_ns: int, now_ns: int, detail: str = ""
     ) -> list[Gap]:
-        """Open a gap over the symbols that are not already waited for; nothing if none is left."""
-        news = tuple(sorted(symbol for symbol in set(symbols) if symbol not in self._by_symbol))
+        """Open a gap over the symbols that no open gap waits for yet; nothing if none is left."""
+        news = tuple(sorted(set(symbols).difference(self._gap_of)))
         if not news:
             return []
         self._opened += 1
         gap = Gap(
-            gap_id=gap_id or f"{self._prefix}-{self._opened}",
+            gap_id=f"{self._prefix}-{self._opened}",
             track=self._track,
-            reason=reason.value,
+            reason=str(reason),
             symbols=news,
             from_ns=from_ns,
             until_ns=None,
@@ -59,24 +52,37 @@ class Outages:
             detail=detail,
         )
         self._open[gap.gap_id] = _Open(gap, set(news))
-        for symbol in news:
-            self._by_symbol.setdefault(symbol, set()).add(gap.gap_id)
+        self._gap_of.update(dict.fromkeys(news, gap.gap_id))
         return [gap]
 
     def observed(self, symbols: Iterable[str], now_ns: int) -> list[Gap]:
-        """Note that symbols are observed again; return the gaps that this closes."""
-        if not self._by_symbol:
+        """Note that symbols are observed again, or no longer wanted; return the gaps that this closes."""
+        if not self._gap_of:
             return []
         closed: list[Gap] = []
         for symbol in symbols:
-            for gap_id in self._by_symbol.pop(symbol, ()):
-                entry = self._open[gap_id]
-                entry.waiting.discard(symbol)
-                if not entry.waiting:
-                    del self._open[gap_id]
-                    closed.append(replace(entry.gap, until_ns=now_ns))
+            gap_id = self._gap_of.pop(symbol, None)
+            if gap_id is None:
+                continue
+            entry = self._open[gap_id]
+            entry.waiting.discard(symbol)
+            if not entry.waiting:
+                del self._open[gap_id]
+                closed.append(replace(entry.gap, until_ns=now_ns))
         return closed
 
-    def forget(self, symbols: Iterable[str], now_ns: int) -> list[Gap]:
-        """Stop waiting for symbols that left the assignment; their gap ends here."""
-        return self.observed(symbols, now_ns)
+    def settle(self, now_ns: int) -> list[Gap]:
+        """Cut gaps of which a part is observed again: the record closes, the rest goes on in one of its own.
+
+        Called at the end of a sweep, so that one symbol that never answers does not stretch the gap of the others.
+        """
+        records: list[Gap] = []
+        for entry in list(self._open.values()):
+            if len(entry.waiting) == len(entry.gap.symbols):
+                continue
+            waiting = entry.waiting.copy()
+            records += self.observed(waiting, now_ns)
+            records += self.begin(
+                entry.gap.reason, waiting, from_ns=now_ns, now_ns=now_ns, detail=f"continues {entry.gap.gap_id}"
+            )
+        return records

@@ -1,0 +1,68 @@
+# One word each; CI calls the same words. Needs only Python 3.11+ with venv, and make.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_DIR ?= .demo
+DURATION ?=
+SEED ?= 1
+
+.PHONY: help setup demo test test-all lint types contracts check bench chaos fmt lock console images
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.ready: requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Observer needs Python 3.11 or newer; set PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Python has no venv module: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(VENV)/.ready ## virtual environment from the hash-pinned lock
+
+demo: setup ## collect from the simulated exchange; console on a terminal; DURATION=60 runs headless for 60 s
+	$(BIN)/python -m supervisor.demo --directory "$(DEMO_DIR)" $(if $(DURATION),--duration $(DURATION))
+
+test: setup ## all tests but the long chaos runs and the benchmarks
+	$(BIN)/python -m pytest -q -m "not chaos and not bench"
+
+test-all: setup ## everything, the chaos run in its short form too
+	$(BIN)/python -m pytest -q
+
+fmt: setup ## format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: setup ## ruff, codespell
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/codespell
+
+types: setup ## mypy --strict
+	$(BIN)/mypy
+
+contracts: setup ## import directions
+	$(BIN)/lint-imports
+
+images: setup ## Dockerfile and compose file
+	$(BIN)/hadolint docker/Dockerfile
+	$(BIN)/yamllint -s compose .github
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose/docker-compose.yml
+
+check: lint types contracts images test ## everything CI runs
+
+bench: setup ## measurements, one table
+	$(BIN)/python -m pytest -q -m bench --benchmark-only tests/bench
+
+chaos: setup ## seeded kills under load with the oracle: SEED=1 DURATION=60
+	$(BIN)/python -m tests.chaos --seed $(SEED) --duration $(or $(DURATION),60)
+
+lock: setup ## resolve the locks anew
+	$(BIN)/uv pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade -o requirements.txt
+	$(BIN)/uv pip compile pyproject.toml -q --extra embedded --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade -c requirements.txt -o requirements-dev.txt
+
+console: setup ## attach the console to the demo
+	OBSERVER_RUN_DIR="$$(cat "$(DEMO_DIR)/run-directory")" $(BIN)/observer-tui

@@ -1,0 +1,133 @@
+"""Balances the books: sent = archived + covered by gap records, and JSONL = Postgres = journal, record by record."""
+
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from observer_core.audit.archive import Archive, Archived, Covered, Key, read_journals, read_jsonl, read_postgres
+from observer_core.audit.ledger import OBSERVATIONS, Identity, Ledger, Sent, read_ledger
+
+EXAMPLES_SHOWN = 5
+
+
+@dataclass(slots=True)
+class Books:
+    """The result; `balanced` is the verdict, `faults` says in words what is wrong."""
+
+    sent: Counter[str] = field(default_factory=Counter)
+    archived: Counter[str] = field(default_factory=Counter)
+    rows: Counter[str] = field(default_factory=Counter)
+    covered: Counter[str] = field(default_factory=Counter)
+    gaps: int = 0
+    refused: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def balanced(self) -> bool:
+        """Return whether nothing is missing, doubled, invented or different."""
+        return not self.faults
+
+    def table(self) -> str:
+        """Return the summary as text."""
+        head = f"{'':<8}{'sent':>12}{'JSONL':>12}{'Postgres':>12}{'in gaps':>12}{'missing':>12}"
+        lines = [head]
+        for kind in OBSERVATIONS:
+            missing = self.sent[kind] - self.archived[kind] - self.covered[kind]
+            counts = (self.sent[kind], self.archived[kind], self.rows[kind], self.covered[kind], missing)
+            lines.append(f"{kind:<8}" + "".join(f"{count:>12,}" for count in counts))
+        lines.append(f"gap records {self.gaps:,}   calls refused by the exchange {self.refused:,}")
+        lines += [f"FAULT {fault}" for fault in self.faults]
+        lines.append("the books balance" if self.balanced else "THE BOOKS DO NOT BALANCE")
+        return "\n".join(lines)
+
+
+def balance(ledger_file: Path, data_dir: Path, dsn: str | None) -> Books:
+    """Read everything and compare. `dsn=None` leaves Postgres out."""
+    ledger = read_ledger(ledger_file)
+    archive = read_jsonl(data_dir)
+    books = Books(gaps=len(archive.gaps), refused=ledger.refused)
+    compare_sent(ledger, archive, books)
+    compare_keys(archive, read_journals(data_dir), books)
+    if dsn is not None:
+        compare_rows(archive, read_postgres(dsn), books)
+    return books
+
+
+def compare_sent(ledger: Ledger, archive: Archive, books: Books) -> None:
+    """Match every observation sent with one archived; what is left must lie in a gap record of its symbol."""
+    sent_by: dict[Identity, list[Sent]] = defaultdict(list)
+    archived_by: dict[Identity, list[Archived]] = defaultdict(list)
+    for sent in ledger.sent:
+        sent_by[sent.identity].append(sent)
+        books.sent[sent.identity.kind] += 1
+    for archived in archive.observations:
+        archived_by[archived.identity].append(archived)
+        books.archived[archived.identity.kind] += 1
+    gaps_of: dict[str, list[Covered]] = defaultdict(list)
+    for gap in archive.gaps.values():
+        for symbol in gap.symbols:
+            gaps_of[symbol].append(gap)
+    missing: list[Sent] = []
+    for identity, sent_list in sent_by.items():
+        missing += _unmatched(sent_list, archived_by.pop(identity, []), books)
+    for sent in missing:
+        if any(covers(gap, sent.sent_ns) for gap in gaps_of[sent.symbol]):
+            books.covered[sent.identity.kind] += 1
+    lost = [sent for sent in missing if not any(covers(gap, sent.sent_ns) for gap in gaps_of[sent.symbol])]
+    _fault(books, "sent, neither archived nor in a gap record", lost)
+    _fault(books, "archived, never sent", [entry for entries in archived_by.values() for entry in entries])
+
+
+def covers(gap: Covered, at_ns: int) -> bool:
+    """Return whether an instant lies in a gap record."""
+    return gap.from_ns <= at_ns and (gap.until_ns is None or at_ns <= gap.until_ns)
+
+
+def _unmatched(sent: list[Sent], archived: list[Archived], books: Books) -> list[Sent]:
+    """Pair each archived observation with the latest equal one sent before its receipt; return the rest."""
+    sent = sorted(sent, key=lambda entry: entry.sent_ns)
+    free = [entry.sent_ns for entry in sent]
+    for entry in sorted(archived, key=lambda entry: entry.received_ns):
+        position = bisect_right(free, entry.received_ns) - 1
+        if position < 0:
+            _fault(books, "archived more often than sent", [entry])
+            continue
+        del free[position], sent[position]
+    return sent
+
+
+def compare_keys(archive: Archive, journalled: set[Key], books: Books) -> None:
+    """Check that the archive holds every journalled record exactly once, in undamaged lines."""
+    _fault(books, "damaged archive lines", archive.damaged_lines)
+    _fault(books, "doubled in the archive", [key for key, count in archive.keys.items() if count > 1])
+    _fault(books, "journalled, not in the archive", journalled.difference(archive.keys))
+    # Segments may be gone by retention, records of a living journal may not be invented.
+    shards = {key.shard for key in journalled}
+    _fault(books, "archived, not journalled", [k for k in archive.keys if k.shard in shards and k not in journalled])
+
+
+def compare_rows(archive: Archive, rows: dict[Key, tuple[str, str, int | None, int | None]], books: Books) -> None:
+    """Check that Postgres holds exactly the observations of the archive, with the same content."""
+    for kind, *_rest in rows.values():
+        books.rows[kind] += 1
+    wanted = {entry.key: entry.identity for entry in archive.observations}
+    _fault(books, "archived, no row in Postgres", wanted.keys() - rows.keys())
+    _fault(books, "row in Postgres, not archived", rows.keys() - wanted.keys())
+    different = [key for key in wanted.keys() & rows.keys() if not _same(wanted[key], rows[key])]
+    _fault(books, "different in Postgres", different)
+
+
+def _same(identity: Identity, row: tuple[str, str, int | None, int | None]) -> bool:
+    kind, symbol, price, cumulative = row
+    if (kind, symbol) != (identity.kind, identity.symbol) or (cumulative or 0) != identity.cumulative_volume:
+        return False
+    return kind == "book" or price == identity.price
+
+
+def _fault(books: Books, what: str, entries: Iterable[object]) -> None:
+    found = list(entries)
+    if found:
+        shown = "; ".join(str(entry) for entry in found[:EXAMPLES_SHOWN])
+        books.faults.append(f"{len(found):,} {what}: {shown}")
