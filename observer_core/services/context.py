@@ -6,13 +6,14 @@ Separate from the services so that the supervisor can build it without importing
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import FrameType
 
 from observer_core.clock import Clock
 from observer_core.ids import ProcessName
 from observer_core.messages import ChildOrder, ChildReport, decode_child_order, encode
-from observer_core.pipes import FrameBuffer, frame, read_available
+from observer_core.pipes import FrameBuffer, read_available, write_frame
 from observer_core.settings import Settings
 
 
@@ -53,11 +54,10 @@ class ChildContext:
     def _report(self, state: str) -> None:
         if self.report_fd < 0:
             return
-        try:
-            os.write(self.report_fd, frame(encode(ChildReport(pid=os.getpid(), state=state))))
-        except (BlockingIOError, BrokenPipeError):
-            # A full pipe means that the supervisor has not read older reports yet: they say the same.
-            return
+        # A full pipe means that the supervisor has not read older reports yet: they say the same. A broken one
+        # means that it is gone, which the control pipe tells as well.
+        with suppress(BrokenPipeError):
+            write_frame(self.report_fd, encode(ChildReport(pid=os.getpid(), state=state)))
 
 
 def on_stop_signals(stop: Callable[[], None]) -> None:
