@@ -4,6 +4,7 @@ Separate because every role that must not run twice (supervisor, shard, sink, hu
 binds, opens or connects anything: a second `bind` of an ipc path would steal it silently.
 """
 
+import contextlib
 import fcntl
 import os
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ class HeldLock:
         """Give the lock back; doing so twice is harmless."""
         if self.fd >= 0:
             # Emptied first: the name of a former holder would mislead whoever reads the file.
-            os.ftruncate(self.fd, 0)
+            with contextlib.suppress(OSError):
+                os.ftruncate(self.fd, 0)
             os.close(self.fd)
             self.fd = -1
 
@@ -53,15 +55,17 @@ def hold(path: Path, holder: str = "") -> HeldLock:
         raise ProcessError(f"the lock file {path} cannot be opened: {error.strerror}") from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()} {holder or path.stem}\n".encode(), 0)
     except BlockingIOError as error:
         found = _holder_of(fd)
         os.close(fd)
         raise ProcessError(f"{path} is held by {found}") from error
     except OSError as error:
         os.close(fd)
-        raise ProcessError(f"the lock file {path} cannot be used: {error.strerror}") from error
+        raise ProcessError(f"the lock file {path} cannot be locked: {error.strerror}") from error
+    with contextlib.suppress(OSError):
+        # A full disk costs the name in a later refusal, not the start.
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()} {holder or path.stem}\n".encode(), 0)
     return HeldLock(path, fd)
 
 

@@ -92,16 +92,24 @@ class FrameBuffer:
 
 
 class Outbox:
-    """Bounded queue of frames before a non-blocking pipe; whole frames are dropped, oldest first, never parts."""
+    """Bounded queue of frames before a non-blocking pipe; whole frames are dropped, oldest first, never parts.
+
+    The queue outlives the pipe: frames that wait when a reader dies go to the next one.
+    """
 
     __slots__ = ("_fd", "_limit", "_partial", "_queue", "dropped_total")
 
-    def __init__(self, fd: int, limit: int = 256) -> None:
+    def __init__(self, fd: int = -1, limit: int = 256) -> None:
         self._fd = fd
         self._limit = limit
         self._queue: deque[bytes] = deque()
         self._partial = b""
         self.dropped_total = 0
+
+    def attach(self, fd: int) -> None:
+        """Go on with another pipe, -1 for none; what an old pipe took in part is lost with it."""
+        self._fd = fd
+        self._partial = b""
 
     def offer(self, payload: bytes) -> None:
         """Queue one payload; the oldest waiting one gives way when the queue is full."""
@@ -121,13 +129,12 @@ class Outbox:
         Raises:
             BrokenPipeError: nobody reads any more.
         """
-        while self._partial or self._queue:
+        while self._fd >= 0 and (self._partial or self._queue):
             data = self._partial or self._queue.popleft()
+            self._partial = data
             try:
                 written = os.write(self._fd, data)
             except BlockingIOError:
-                written = 0
-            self._partial = data[written:]
-            if self._partial:
                 return False
-        return True
+            self._partial = data[written:]
+        return self.waiting == 0
