@@ -39,7 +39,7 @@ def test_settle_cuts_off_the_part_that_is_back() -> None:
 
 
 SYMBOL = st.sampled_from("ABCDE")
-ACTION = st.one_of(
+ACTION: st.SearchStrategy[tuple[str, set[str]]] = st.one_of(
     st.tuples(st.just("begin"), st.sets(SYMBOL)),
     st.tuples(st.just("observed"), st.sets(SYMBOL)),
     st.tuples(st.just("settle"), st.just(set())),
