@@ -109,33 +109,34 @@ def read_postgres(dsn: str) -> dict[Key, tuple[str, str, int | None, int | None]
     return rows
 
 
+PREAMBLE = struct.Struct(">8sII")
+"""magic, length of the header's body, its crc32."""
 FRAME = struct.Struct(">IIQ")
-"""length, crc32 of the payload, first seq (reliability rule 1)."""
+"""payload length, crc32 over length, seq and payload, first seq."""
+CHECKED = struct.Struct(">IQ")
 
 
 def read_journals(data_dir: Path) -> set[Key]:
     """Return the keys of all records in all journal segments, parsed here from the bytes."""
     keys: set[Key] = set()
     for path in sorted((data_dir / "journal").glob("*/*.seg")):
-        for payload in _frames(path):
+        for payload in _payloads(path.read_bytes()):
             batch = msgspec.msgpack.decode(payload)
             shard, epoch, first = batch["shard"], batch["epoch"], batch["first_seq"]
             keys.update(Key(shard, epoch, first + index) for index in range(len(batch["records"])))
     return keys
 
 
-def _frames(path: Path) -> Iterator[bytes]:
-    raw = path.read_bytes()
-    offset = header_bytes(raw)
+def _payloads(raw: bytes) -> Iterator[bytes]:
+    """Yield the payloads of a segment up to the first frame that is cut off or damaged."""
+    if len(raw) < PREAMBLE.size:
+        return
+    _magic, body_bytes, _crc = PREAMBLE.unpack_from(raw)
+    offset = PREAMBLE.size + body_bytes
     while offset + FRAME.size <= len(raw):
-        length, crc, _seq = FRAME.unpack_from(raw, offset)
+        length, crc, seq = FRAME.unpack_from(raw, offset)
         payload = raw[offset + FRAME.size : offset + FRAME.size + length]
-        if len(payload) < length or zlib.crc32(payload) != crc or not length:
+        if not length or len(payload) < length or zlib.crc32(payload, zlib.crc32(CHECKED.pack(length, seq))) != crc:
             return
         yield payload
         offset += FRAME.size + length
-
-
-def header_bytes(raw: bytes) -> int:
-    """Return the length of a segment's header."""
-    raise NotImplementedError
