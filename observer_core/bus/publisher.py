@@ -1,0 +1,42 @@
+"""Publishing a shard's batches to the writers. Delivery is advisory: what is dropped here is read from the journal.
+
+The publisher connects and the writers bind, so that shards come and go without either side's configuration.
+"""
+
+from collections.abc import Sequence
+
+import zmq
+
+from observer_core.ids import ShardName
+from observer_core.journal.format import Position
+
+QUEUE_BATCHES = 1000
+"""High-water mark per writer; beyond it batches are dropped for that writer only."""
+_RECONNECT_MS = 50
+_RECONNECT_MAX_MS = 500
+_LINGER_MS = 200
+
+
+class BatchPublisher:
+    """A PUB socket connected to every writer; owned by one thread of one process."""
+
+    def __init__(self, shard: ShardName, endpoints: Sequence[str]) -> None:
+        """Build a context of this process's own and connect; a writer that is not there yet is tried again."""
+        self._shard = shard.encode()
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.PUB)
+        self._socket.setsockopt(zmq.SNDHWM, QUEUE_BATCHES)
+        self._socket.setsockopt(zmq.LINGER, _LINGER_MS)
+        self._socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
+        self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+        for endpoint in endpoints:
+            self._socket.connect(endpoint)
+
+    def publish(self, position: Position, payload: bytes) -> None:
+        """Hand one journalled batch to every connected writer; never waits."""
+        self._socket.send_multipart((self._shard, position.pack(), payload), zmq.NOBLOCK)
+
+    def close(self) -> None:
+        """Send what is queued, for a moment at most, and close."""
+        self._socket.close()
+        self._context.term()

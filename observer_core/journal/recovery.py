@@ -1,0 +1,165 @@
+"""What a dead process left behind: bad tails put aside and cut, and the last observation before the restart.
+
+Runs in the shard's own process, in a thread, after collection has begun again: a new process never appends to an
+old segment, so nothing waits for this. Nothing here ever prevents a start; what cannot be read is reported.
+"""
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from observer_core.errors import JournalError, MalformedMessage
+from observer_core.ids import Epoch, Seq
+from observer_core.journal.files import list_segments, replace_durably, sync_directory
+from observer_core.journal.format import SegmentName
+from observer_core.journal.reader import SegmentReader, payload_spans
+from observer_core.messages import Batch, Book, Quote, Trade, decode_batch
+
+logger = logging.getLogger(__name__)
+
+EXAMINED_FILE = "examined"
+TORN_SUFFIX = ".torn"
+_COPY_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class TailReport:
+    """How the last segment of an earlier epoch ended."""
+
+    epoch: Epoch
+    segment: str
+    last_seq: Seq
+    """Last record of the last valid batch, 0 = the segment holds none."""
+    last_batch: Batch | None
+    torn_bytes: int
+    """Bytes after the last valid batch, now in `torn_file`."""
+    torn_file: str = ""
+    problem: str = ""
+    """Why the segment could not be examined or repaired, "" when it could."""
+
+    @property
+    def clean(self) -> bool:
+        """Return whether the segment ended with a whole batch and could be read."""
+        return not self.torn_bytes and not self.problem
+
+
+def examine_tails(directory: Path, own_epoch: Epoch) -> tuple[TailReport, ...]:
+    """Examine the last segment of every earlier epoch not examined before, oldest first.
+
+    A bad tail is copied to `<segment>.torn`, then cut off.
+
+    Raises:
+        JournalError: the directory cannot be listed.
+    """
+    examined = _read_examined(directory)
+    last_of_epoch = {name.epoch: name for name in list_segments(directory) if examined < name.epoch < own_epoch}
+    reports = tuple(_examine(directory, name) for name in last_of_epoch.values())
+    try:
+        # Epochs with a problem are examined again by the next process: the problem may pass.
+        troubled = min((report.epoch for report in reports if report.problem), default=own_epoch)
+        replace_durably(directory / EXAMINED_FILE, b"%d\n" % (troubled - 1))
+    except OSError as error:
+        logger.warning("journal examination not recorded", extra={"directory": str(directory), "error": str(error)})
+    return reports
+
+
+def find_last_observation(directory: Path, before_epoch: Epoch) -> Batch | None:
+    """Return the newest batch of the earlier epochs that holds a trade, quote or book; None when there is none.
+
+    Segments that cannot be read are passed over.
+
+    Raises:
+        JournalError: the directory cannot be listed.
+    """
+    for name in reversed([name for name in list_segments(directory) if name.epoch < before_epoch]):
+        try:
+            with SegmentReader(directory / name.file_name) as reader:
+                batch = _last_batch(reader, observations_only=True)
+        except (OSError, JournalError) as error:
+            logger.warning("journal segment passed over", extra={"segment": name.file_name, "error": str(error)})
+            continue
+        if batch is not None:
+            return batch
+    return None
+
+
+def _examine(directory: Path, name: SegmentName) -> TailReport:
+    path = directory / name.file_name
+    batch: Batch | None = None
+    torn_bytes = 0
+    torn_file = ""
+    problem = ""
+    try:
+        with SegmentReader(path) as reader:
+            try:
+                batch = _last_batch(reader, observations_only=False)
+                end_offset = payload_spans(reader)[1]
+            except JournalError:
+                # Not even the header is whole: all of it is tail.
+                end_offset = 0
+            torn_bytes = reader.size_bytes() - end_offset
+        if torn_bytes:
+            torn_file = _put_aside(path, end_offset).name
+    except OSError as error:
+        problem = str(error)
+    return TailReport(
+        epoch=name.epoch,
+        segment=name.file_name,
+        last_seq=batch.last_seq if batch is not None else Seq(0),
+        last_batch=batch,
+        torn_bytes=torn_bytes,
+        torn_file=torn_file,
+        problem=problem,
+    )
+
+
+def _last_batch(reader: SegmentReader, *, observations_only: bool) -> Batch | None:
+    spans = payload_spans(reader)[0]
+    for begin, end in reversed(spans):
+        try:
+            batch = decode_batch(reader.read_span(begin, end))
+        except MalformedMessage:
+            # Valid bytes of a version that this one does not know.
+            continue
+        if not observations_only or any(isinstance(record, Trade | Quote | Book) for record in batch.records):
+            return batch
+    return None
+
+
+def _put_aside(path: Path, end_offset: int) -> Path:
+    """Copy what follows `end_offset` to a file of its own, make that durable, then cut it off."""
+    torn = path.with_name(path.name + TORN_SUFFIX)
+    number = 1
+    while torn.exists():
+        torn = path.with_name(f"{path.name}{TORN_SUFFIX}.{number}")
+        number += 1
+    source = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        try:
+            _copy_from(source, end_offset, torn)
+        except OSError:
+            torn.unlink(missing_ok=True)
+            raise
+        sync_directory(path.parent)
+        os.ftruncate(source, end_offset)
+        os.fsync(source)
+    finally:
+        os.close(source)
+    return torn
+
+
+def _copy_from(source: int, offset: int, target_path: Path) -> None:
+    with target_path.open("xb") as target:
+        while piece := os.pread(source, _COPY_BYTES, offset):
+            target.write(piece)
+            offset += len(piece)
+        target.flush()
+        os.fsync(target.fileno())
+
+
+def _read_examined(directory: Path) -> int:
+    try:
+        return int((directory / EXAMINED_FILE).read_bytes())
+    except (OSError, ValueError):
+        return 0
