@@ -1,0 +1,110 @@
+"""The gaps of the day and which of them are open, folded from gap records in any order. Pure.
+
+Separate from `hub_state` because its input is the data stream (and, after a start, the day's archive), not status.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from observer_core.clock import NS_PER_S, kst_datetime, kst_day
+from observer_core.messages import Gap
+from observer_core.view import GapView
+
+NEWEST_SHOWN = 8
+_TEXT_LIMIT = 100
+
+
+class GapLine(msgspec.Struct, frozen=True, gc=False):
+    """An archived record: what the fold needs of an archived record; other kinds of records leave most of it empty."""
+
+    kind: str
+    gap_id: str = ""
+    reason: str = ""
+    symbols: tuple[str, ...] = ()
+    from_ns: int = 0
+    until_ns: int | None = None
+    opened_ns: int = 0
+    detail: str = ""
+
+
+_line_decoder = msgspec.json.Decoder(GapLine)
+
+
+def gap_lines(files: Iterable[Path]) -> list[GapLine]:
+    """Read the gap records of archived system files (JSON lines); torn lines and vanished files are passed over."""
+    found: list[GapLine] = []
+    for path in files:
+        try:
+            with path.open("rb") as lines:
+                found.extend(line for line in map(_gap_line, lines) if line is not None)
+        except OSError:
+            continue
+    return found
+
+
+def _gap_line(raw: bytes) -> GapLine | None:
+    # Most system lines are other kinds: the search is far cheaper than decoding each.
+    if b'"gap"' not in raw:
+        return None
+    try:
+        line = _line_decoder.decode(raw)
+    except msgspec.DecodeError:
+        return None
+    return line if line.kind == "gap" else None
+
+
+class GapBook:
+    """Every gap of the present Korean day and every open one, by id."""
+
+    def __init__(self) -> None:
+        self._day = 0
+        self._today: set[str] = set()
+        self._closed: set[str] = set()
+        self._open: set[str] = set()
+        self._newest: list[tuple[int, str, str]] = []
+
+    def add(self, gap: Gap | GapLine, now_ns: int) -> None:
+        """Take one gap record; the same gap may come again, also open after closed."""
+        self._roll(now_ns)
+        if kst_day(gap.from_ns) == self._day or kst_day(gap.opened_ns) == self._day:
+            self._today.add(gap.gap_id)
+        if gap.until_ns is not None:
+            self._closed.add(gap.gap_id)
+            self._open.discard(gap.gap_id)
+        elif gap.gap_id not in self._closed:
+            self._open.add(gap.gap_id)
+        else:
+            return
+        self._newest = [entry for entry in self._newest if entry[1] != gap.gap_id]
+        self._newest.append((gap.opened_ns, gap.gap_id, _text(gap)))
+        self._newest.sort(reverse=True)
+        del self._newest[NEWEST_SHOWN:]
+
+    def view(self, now_ns: int) -> GapView:
+        """Return the counts and the newest gaps as of now."""
+        self._roll(now_ns)
+        return GapView(
+            open=len(self._open),
+            today=len(self._today),
+            newest=tuple(text for _, _, text in self._newest),
+            as_of_ns=now_ns,
+        )
+
+    def _roll(self, now_ns: int) -> None:
+        """Begin a new day: counts start again, open gaps stay."""
+        day = kst_day(now_ns)
+        if day == self._day:
+            return
+        self._day = day
+        self._today = set(self._open)
+        self._closed = set()
+
+
+def _text(gap: Gap | GapLine) -> str:
+    since = f"{kst_datetime(gap.from_ns):%H:%M:%S}"
+    until = "open" if gap.until_ns is None else f"{(gap.until_ns - gap.from_ns) / NS_PER_S:.1f} s"
+    symbols = gap.symbols[0] if len(gap.symbols) == 1 else f"{len(gap.symbols)} symbols"
+    text = f"{since} {gap.reason} {symbols} {until}"
+    return f"{text} {gap.detail}".strip()[:_TEXT_LIMIT]
