@@ -1,0 +1,283 @@
+"""What every collecting process is made of: lock, journal, publication, outages, status, orders, and a clean stop.
+
+A track (swing, scalp) adds one coroutine that reads the broker and calls `record`. Nothing it read is lost silently:
+what the journal does not take becomes a gap record, kept until the journal takes that.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import suppress
+
+from msgspec.structs import replace
+
+from observer_core.bus.publisher import BatchPublisher
+from observer_core.bus.status import StatusSender
+from observer_core.clock import NS_PER_MS, NS_PER_S
+from observer_core.errors import JournalError, MalformedMessage, ProcessError
+from observer_core.exit_codes import ExitCode
+from observer_core.ids import ShardName, SinkName
+from observer_core.journal.recovery import TailReport, examine_tails, find_last_observation
+from observer_core.journal.writer import JournalWriter
+from observer_core.locks import hold
+from observer_core.messages import Book, ChildOrder, Gap, GapReason, Quote, Record, Rejection, ShardStatus, Trade, Track
+from observer_core.quality.outages import Outages
+from observer_core.services.context import ChildContext
+from observer_core.services.recorder import Recorder
+
+logger = logging.getLogger(__name__)
+
+SUBSCRIBERS = (SinkName("jsonl"), SinkName("postgres"), SinkName("hub"))
+"""Who listens to the shards: both writers, and the hub for gap records."""
+
+PROGRESS_INTERVAL_S = 1.0
+
+
+class Shard:
+    """One collecting process. Use: `Shard(context, track)`, then `run(collect)`."""
+
+    def __init__(self, context: ChildContext, track: Track) -> None:
+        self.context = context
+        self.settings = context.settings
+        self.clock = context.clock
+        self.name = ShardName(context.name)
+        paths = self.settings.paths
+        self._lock = hold(paths.locks / f"{self.name}.lock", self.name)
+        self._journal = JournalWriter(paths.journal(self.name), self.name, self.clock)
+        self._publisher = BatchPublisher(self.name, [paths.sink_endpoint(sink) for sink in SUBSCRIBERS])
+        self._status_sender = StatusSender(paths.status_endpoint)
+        self.recorder = Recorder(self.name, self.settings.source, self._journal, self._publisher, self.clock)
+        self.outages = Outages(self.name, self._journal.epoch, track)
+        self.stopping = asyncio.Event()
+        self.running = asyncio.Event()
+        """Clear while an operator has paused this shard."""
+        self.status = ShardStatus(
+            name=self.name,
+            kind=context.kind,
+            pid=os.getpid(),
+            epoch=self._journal.epoch,
+            status_seq=0,
+            as_of_ns=0,
+            state="starting",
+        )
+        self._unwritten: list[Record] = []
+        """Records that the journal must take before any other: openings and closings it refused so far."""
+        self._ready = False
+
+    @property
+    def in_flight_ns(self) -> int:
+        """Return how far back a gap reaches: the longest time an observation can be on its way."""
+        return int(self.settings.rest_timeout_s * NS_PER_S)
+
+    async def run(self, collect: Callable[[], Awaitable[None]]) -> int:
+        """Collect until told to stop; return the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stopping.set)
+        if self.context.control_fd >= 0:
+            loop.add_reader(self.context.control_fd, self._read_orders)
+        if not self.context.start_paused:
+            self.running.set()
+        code = ExitCode.OK
+        try:
+            async with asyncio.TaskGroup() as group:
+                chores = [group.create_task(chore()) for chore in (self._keep_synced, self._report, self._repair)]
+                await collect()
+                for chore in chores:
+                    chore.cancel()
+        finally:
+            code = self._close()
+        return code
+
+    async def open_restart_gap(self, symbols: Collection[str]) -> None:
+        """Note what this shard missed since the last observation of its former life; before anything is recorded."""
+        last = await asyncio.to_thread(find_last_observation, self.settings.paths.journal(self.name), self.recorder.epoch)
+        if last is None:
+            return
+        now_ns = self.clock.now_ns()
+        self._unwritten += self.outages.begin(
+            GapReason.RESTART,
+            symbols,
+            from_ns=min(last.received_ns, now_ns) - self.in_flight_ns,
+            now_ns=now_ns,
+            detail=f"no observation after epoch {last.epoch} seq {last.last_seq}",
+        )
+
+    def record(self, records: Sequence[Record], received_ns: int) -> None:
+        """Append and publish what was read; close the gaps that these observations end."""
+        if not self._append(records, received_ns):
+            symbols = {record.symbol for record in records if isinstance(record, Trade | Quote | Book)}
+            self.miss(GapReason.JOURNAL_FAULT, symbols, from_ns=received_ns - self.in_flight_ns)
+            self._unwritten += [record for record in records if isinstance(record, Gap)]
+            return
+        observed = [record.symbol for record in records if isinstance(record, Trade | Quote | Book)]
+        self.resume(observed)
+        rejected = sum(isinstance(record, Rejection) for record in records)
+        if rejected:
+            self.update(rejected_total=self.status.rejected_total + rejected)
+        if observed and not self._ready:
+            self._ready = True
+            self.context.report_ready()
+
+    def miss(self, reason: GapReason, symbols: Collection[str], *, from_ns: int, detail: str = "") -> None:
+        """Open a gap over symbols and write it down, now or as soon as the journal takes it."""
+        now_ns = self.clock.now_ns()
+        self._write(self.outages.begin(reason, symbols, from_ns=from_ns, now_ns=now_ns, detail=detail))
+
+    def resume(self, symbols: Iterable[str]) -> None:
+        """Close the gaps that waited for these symbols only."""
+        self._write(self.outages.observed(symbols, self.clock.now_ns()))
+
+    def settle(self) -> None:
+        """Cut open gaps of which a part is observed again."""
+        self._write(self.outages.settle(self.clock.now_ns()))
+
+    def update(self, **changes: object) -> None:
+        """Change fields of the status that the next report carries."""
+        self.status = replace(self.status, **changes)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, but not longer than until the stop."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.stopping.wait()
+
+    async def until_running(self) -> None:
+        """Wait while paused; return at once when stopping."""
+        if self.running.is_set() or self.stopping.is_set():
+            return
+        waits = [asyncio.ensure_future(event.wait()) for event in (self.running, self.stopping)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    def _write(self, gaps: list[Gap]) -> None:
+        if gaps and not self._append(gaps, self.clock.now_ns()):
+            self._unwritten += gaps
+
+    def _append(self, records: Sequence[Record], received_ns: int) -> bool:
+        if not records and not self._unwritten:
+            return True
+        try:
+            self.recorder.append((*self._unwritten, *records), received_ns)
+        except JournalError as error:
+            self.update(errors_total=self.status.errors_total + 1, note=str(error))
+            logger.error("batch not journalled", extra={"records": len(records), "error": str(error)})  # noqa: TRY400
+            return False
+        self._unwritten.clear()
+        return True
+
+    def _read_orders(self) -> None:
+        try:
+            orders = self.context.read_orders()
+        except EOFError:
+            # The supervisor is gone: stop as if it had said so.
+            asyncio.get_running_loop().remove_reader(self.context.control_fd)
+            self.stopping.set()
+            return
+        except MalformedMessage as error:
+            logger.warning("order not understood", extra={"error": str(error)})
+            return
+        for order in orders:
+            self._obey(order)
+
+    def _obey(self, order: ChildOrder) -> None:
+        if order.verb == "pause":
+            self.running.clear()
+        elif order.verb == "resume":
+            self.running.set()
+        else:
+            logger.warning("order unknown", extra={"verb": order.verb})
+        logger.info("order obeyed", extra={"verb": order.verb})
+
+    async def _keep_synced(self) -> None:
+        interval_s = self.settings.sync_interval_ms * NS_PER_MS / NS_PER_S
+        while True:
+            await asyncio.sleep(interval_s)
+            try:
+                await asyncio.to_thread(self._journal.sync)
+            except JournalError as error:
+                self.update(errors_total=self.status.errors_total + 1, note=str(error))
+                logger.warning("journal not synced", extra={"error": str(error)})
+
+    async def _report(self) -> None:
+        interval_s = self.settings.status_interval_ms * NS_PER_MS / NS_PER_S
+        next_progress_s = 0.0
+        loop = asyncio.get_running_loop()
+        while True:
+            self._send_status()
+            if loop.time() >= next_progress_s:
+                self.context.report_progress()
+                next_progress_s = loop.time() + PROGRESS_INTERVAL_S
+            await asyncio.sleep(interval_s)
+
+    def _send_status(self) -> None:
+        recorder = self.recorder
+        self.update(
+            status_seq=self.status.status_seq + 1,
+            as_of_ns=self.clock.now_ns(),
+            records_total=recorder.records_total,
+            batches_total=recorder.batches_total,
+            journal_bytes_total=recorder.journal_bytes_total,
+            last_record_ns=recorder.last_record_ns,
+            next_seq=recorder.next_seq,
+            open_gaps=self.outages.open_count,
+        )
+        self._status_sender.send(self.status)
+
+    async def _repair(self) -> None:
+        """Put bad tails of former lives aside; they end in the restart gap, which was noted already."""
+        try:
+            reports = await asyncio.to_thread(
+                examine_tails, self.settings.paths.journal(self.name), self.recorder.epoch
+            )
+        except JournalError as error:
+            logger.warning("journal tails not examined", extra={"error": str(error)})
+            return
+        for report in reports:
+            _log_tail(report)
+
+    def _close(self) -> ExitCode:
+        code = ExitCode.OK
+        self.update(state="stopping")
+        self._send_status()
+        self._append((), self.clock.now_ns())
+        try:
+            self.recorder.close()
+        except JournalError as error:
+            logger.error("journal not closed cleanly", extra={"error": str(error)})  # noqa: TRY400
+            code = ExitCode.UNCLEAN
+        self._status_sender.close()
+        self._lock.close()
+        return ExitCode.UNCLEAN if self._unwritten else code
+
+
+def _log_tail(report: TailReport) -> None:
+    if not report.clean:
+        logger.warning(
+            "journal tail put aside",
+            extra={
+                "segment": report.segment,
+                "torn_bytes": report.torn_bytes,
+                "torn_file": report.torn_file,
+                "problem": report.problem,
+            },
+        )
+
+
+def run_shard(context: ChildContext, track: Track, collect: Callable[[Shard], Awaitable[None]]) -> int:
+    """Build a shard in a fresh event loop and run it; the body of a child process."""
+
+    async def life() -> int:
+        shard = Shard(context, track)
+        return await shard.run(lambda: collect(shard))
+
+    try:
+        return asyncio.run(life())
+    except ProcessError:
+        logger.exception("shard cannot start")
+        return ExitCode.LOCKED
