@@ -10,8 +10,11 @@ import zmq
 from observer_core.ids import ShardName
 from observer_core.journal.format import Position
 
-QUEUE_BATCHES = 1000
-"""High-water mark per writer; beyond it batches are dropped for that writer only."""
+QUEUE_BATCHES = 250
+"""High-water mark per writer; beyond it batches are dropped for that writer only.
+
+Of some 10 kB each: a writer that is gone costs a shard 2.5 MB, and what was dropped costs the writer one read.
+"""
 _RECONNECT_MS = 50
 _RECONNECT_MAX_MS = 500
 _LINGER_MS = 200

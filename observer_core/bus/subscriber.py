@@ -14,7 +14,7 @@ from observer_core.ids import ShardName
 from observer_core.journal.format import Position, unpack_position
 from observer_core.paths import socket_path
 
-QUEUE_BATCHES = 1000
+QUEUE_BATCHES = 250
 """High-water mark per shard; what does not fit waits in the shard, then is read from the journal."""
 _SOCKET_UMASK = 0o177
 
