@@ -1,0 +1,224 @@
+"""The rate budget of one appkey: shared by all its processes, kept over their restarts, never exceeded.
+
+Separate from the HTTP client because the budget belongs to the appkey, not to a process. Strict by construction:
+the broker counts a call at some instant between the taking of its slot and its answer, so a slot counts as occupied
+until the answer (at most `HOLD_S` after the taking, when its holder died or the answer is slow), and a call may start
+only when the N-th last slot ended more than one window ago. Whatever window the broker slides, it finds at most N.
+"""
+
+import asyncio
+import struct
+from enum import IntEnum
+from pathlib import Path
+from typing import NamedTuple
+
+from observer_core.clock import NS_PER_S, Clock
+from observer_core.pacing.budget_file import BudgetFile
+from observer_core.pacing.rate_adapt import Adaptation, recovered, refused
+
+HOLD_S = 0.1
+"""Longest time a slot stays occupied: a request that long on its way has been counted by the broker."""
+MARGIN_S = 0.004
+"""Added to the window for the granularity of the broker's clock."""
+SPREAD = 0.6
+"""Share of the window over which N calls are spread at least, so that a burst does not arrive as one."""
+VIRTUAL_SPACING_S = 1.1
+"""Spacing on the virtual host: it still refused at 0.6 s although it promises one call per second."""
+
+_MAGIC = b"OBSRATE2"
+_CAPACITY = 1024
+_LOCK_BUSY_S = 0.001
+_YIELD_S = 0.005
+_GRACE_NS = 20_000_000
+_FUTURE_NS = 5 * NS_PER_S
+_HEADER = struct.Struct("=8s16sddIIQQQ3Q")
+_RING_OFFSET = 128
+_SLOT = struct.Struct("=QQ")
+_END = struct.Struct("=Q")
+_FILE_BYTES = _RING_OFFSET + _CAPACITY * _SLOT.size
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Priority(IntEnum):
+    """Who goes first when several wait."""
+
+    BURST = 0
+    SWEEP = 1
+    BACKFILL = 2
+
+
+class Slot(NamedTuple):
+    """The permission for one call."""
+
+    number: int
+    taken_ns: int
+
+
+class _State(NamedTuple):
+    ceiling_per_s: float
+    adaptation: Adaptation
+    next_number: int
+    waiting_until_ns: tuple[int, ...]
+    """Until when a class may claim to be waiting; a claim expires because its owner can die."""
+
+
+def budget_path(budgets: Path, ordinal: int) -> Path:
+    """Return the file of an appkey's rate budget."""
+    return budgets / f"rate-{ordinal}.bin"
+
+
+def effective_limit(limit_per_s: float, virtual_host: bool) -> float:
+    """Return the limit to keep: the configured one, on the virtual host at most one call per 1.1 s."""
+    return min(limit_per_s, 1 / VIRTUAL_SPACING_S) if virtual_host else limit_per_s
+
+
+class RateBudget:
+    """At most `limit_per_s` calls in any second, over all processes that open the same file.
+
+    Open one per process, after the fork. No method blocks or raises for contention: a busy lock is a short wait.
+    """
+
+    def __init__(self, path: Path, limit_per_s: float) -> None:
+        self._file = BudgetFile(path, _FILE_BYTES)
+        self._ceiling_per_s = _checked(limit_per_s)
+        self._boot = _boot_id()
+        # The latest word wins: a process imposes its configured limit when it opens the file and when it is told
+        # a new one, and otherwise keeps to what stands there.
+        self._impose_ceiling = True
+
+    def take(self, now_ns: int, priority: Priority = Priority.SWEEP) -> Slot | float:
+        """Return a slot, or the seconds after which asking again makes sense.
+
+        Args:
+            now_ns: monotonic nanoseconds, read right before this call.
+        """
+        if not self._file.try_lock():
+            return _LOCK_BUSY_S
+        try:
+            state = self._load(now_ns)
+            wait_ns = self._free_ns(state, now_ns) - now_ns
+            if wait_ns > 0:
+                self._claim(state, priority, now_ns + wait_ns)
+                return wait_ns / NS_PER_S
+            if any(until_ns > now_ns for until_ns in state.waiting_until_ns[:priority]):
+                return _YIELD_S
+            return self._occupy(state, priority, now_ns)
+        finally:
+            self._file.unlock()
+
+    async def acquire(self, clock: Clock, priority: Priority = Priority.SWEEP) -> Slot:
+        """Wait until a slot is free and return it."""
+        while True:
+            taken = self.take(clock.monotonic_ns(), priority)
+            if isinstance(taken, Slot):
+                return taken
+            await asyncio.sleep(taken)
+
+    def complete(self, slot: Slot, now_ns: int) -> None:
+        """Note that the call was answered, so that its slot ends now instead of after `HOLD_S`."""
+        # Later the slot has ended by itself; within that time nobody can have reused its place, so that one
+        # aligned word is written without the lock. A reader who misses it waits a little longer, never less.
+        if slot.taken_ns <= now_ns < slot.taken_ns + HOLD_S * NS_PER_S:
+            self._file.write(_offset(slot.number) + _END.size, _END.pack(now_ns))
+
+    def refused(self, now_ns: int) -> None:
+        """Note that the broker refused a call for its rate; several of them lower the limit for all processes."""
+        if not self._file.try_lock():
+            # Another process is noting its own refusal or taking a slot; one count less decides nothing.
+            return
+        try:
+            state = self._load(now_ns)
+            self._store(state._replace(adaptation=refused(state.adaptation, state.ceiling_per_s, now_ns)))
+        finally:
+            self._file.unlock()
+
+    def set_limit(self, limit_per_s: float) -> None:
+        """Change the configured limit for all processes, from this one's next `take` on."""
+        self._ceiling_per_s = _checked(limit_per_s)
+        self._impose_ceiling = True
+
+    def limit_per_s(self, now_ns: int) -> float:
+        """Return the limit in force: the configured one, or less after refusals."""
+        return self._load(now_ns).adaptation.limit_per_s
+
+    def used_last_second(self, now_ns: int) -> int:
+        """Return how many slots were taken within the last second, by all processes."""
+        ring = self._file.read(_RING_OFFSET, _CAPACITY * _SLOT.size)
+        since_ns = now_ns - NS_PER_S
+        return sum(1 for taken_ns, _ in _SLOT.iter_unpack(ring) if since_ns < taken_ns <= now_ns)
+
+    def close(self) -> None:
+        """Give the descriptor back; nothing is lost."""
+        self._file.close()
+
+    def _free_ns(self, state: _State, now_ns: int) -> int:
+        """Return the instant from which the next call may start."""
+        limit_per_s = state.adaptation.limit_per_s
+        calls = max(1, int(limit_per_s))
+        window_ns = int((max(1.0, calls / limit_per_s) + MARGIN_S) * NS_PER_S)
+        if not state.next_number:
+            return now_ns
+        last_taken_ns, _ = self._slot(state.next_number - 1)
+        free_ns = last_taken_ns + int(SPREAD / calls * NS_PER_S)
+        if state.next_number >= calls:
+            _, ended_ns = self._slot(state.next_number - calls)
+            free_ns = max(free_ns, ended_ns + window_ns)
+        return free_ns
+
+    def _claim(self, state: _State, priority: Priority, free_ns: int) -> None:
+        waiting = list(state.waiting_until_ns)
+        waiting[priority] = max(waiting[priority], free_ns + _GRACE_NS)
+        self._store(state._replace(waiting_until_ns=tuple(waiting)))
+
+    def _occupy(self, state: _State, priority: Priority, now_ns: int) -> Slot:
+        slot = Slot(state.next_number, now_ns)
+        # The slot before the counter: a holder killed in between has taken nothing and sent nothing.
+        self._file.write(_offset(slot.number), _SLOT.pack(now_ns, now_ns + int(HOLD_S * NS_PER_S)))
+        waiting = list(state.waiting_until_ns)
+        waiting[priority] = 0
+        self._store(state._replace(next_number=slot.number + 1, waiting_until_ns=tuple(waiting)))
+        return slot
+
+    def _slot(self, number: int) -> tuple[int, int]:
+        taken_ns, ended_ns = _SLOT.unpack(self._file.read(_offset(number), _SLOT.size))
+        return taken_ns, ended_ns
+
+    def _load(self, now_ns: int) -> _State:
+        """Read the header; anything unbelievable in it (other boot, damage) begins a new budget."""
+        magic, boot, ceiling, limit, refusals, _, since_ns, changed_ns, number, *waiting = _HEADER.unpack(
+            self._file.read(0, _HEADER.size)
+        )
+        believable = magic == _MAGIC and boot == self._boot and 0 < limit <= ceiling <= _CAPACITY
+        if believable and number:
+            believable = self._slot(number - 1)[0] <= now_ns + _FUTURE_NS
+        if not believable:
+            return _State(self._ceiling_per_s, Adaptation(self._ceiling_per_s), 0, (0, 0, 0))
+        adaptation = Adaptation(limit, refusals, since_ns, changed_ns)
+        if ceiling != self._ceiling_per_s and self._impose_ceiling:
+            ceiling, adaptation = self._ceiling_per_s, Adaptation(self._ceiling_per_s)
+        adaptation = recovered(adaptation, ceiling, now_ns)
+        return _State(ceiling, adaptation, number, tuple(waiting))
+
+    def _store(self, state: _State) -> None:
+        limit_per_s, refusals, since_ns, changed_ns = state.adaptation
+        header = (state.ceiling_per_s, limit_per_s, refusals, 0, since_ns, changed_ns, state.next_number)
+        self._file.write(0, _HEADER.pack(_MAGIC, self._boot, *header, *state.waiting_until_ns))
+        self._impose_ceiling = False
+
+
+def _checked(limit_per_s: float) -> float:
+    if not 0 < limit_per_s <= _CAPACITY:
+        raise ValueError(f"a rate limit is above 0 and at most {_CAPACITY} per second")
+    return limit_per_s
+
+
+def _offset(number: int) -> int:
+    return _RING_OFFSET + number % _CAPACITY * _SLOT.size
+
+
+def _boot_id() -> bytes:
+    """Return what tells this boot from others: monotonic times of an earlier one mean nothing now."""
+    try:
+        return bytes.fromhex(_BOOT_ID.read_text(encoding="ascii").strip().replace("-", ""))
+    except (OSError, ValueError):
+        return bytes(16)

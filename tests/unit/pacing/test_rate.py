@@ -1,0 +1,141 @@
+"""The rate budget: strict, shared, kept, repaired, fair to bursts. Time is made up; files are real."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from observer_core.clock import NS_PER_MS, NS_PER_S
+from observer_core.pacing.rate import HOLD_S, Priority, RateBudget, Slot, effective_limit
+
+START_NS = 100 * NS_PER_S
+
+
+def _drain(budget: RateBudget, now_ns: int, calls: int, answer_ns: int = 5 * NS_PER_MS) -> list[int]:
+    """Take slots one after the other as soon as allowed; return the times of taking."""
+    taken: list[int] = []
+    while len(taken) < calls:
+        got = budget.take(now_ns)
+        if isinstance(got, Slot):
+            taken.append(now_ns)
+            budget.complete(got, now_ns + answer_ns)
+        else:
+            now_ns += max(1, int(got * NS_PER_S))
+    return taken
+
+
+def test_never_more_than_the_limit_in_a_second_and_nearly_all_of_it_used(tmp_path: Path) -> None:
+    taken = _drain(RateBudget(tmp_path / "rate-0.bin", 18), START_NS, 181)
+    for first, nineteenth in zip(taken, taken[18:], strict=False):
+        assert nineteenth - first > NS_PER_S
+    assert 180 / ((taken[-1] - taken[0]) / NS_PER_S) > 18 * 0.97
+
+
+def test_a_burst_is_spread(tmp_path: Path) -> None:
+    taken = _drain(RateBudget(tmp_path / "rate-0.bin", 18), START_NS, 18)
+    assert min(later - earlier for earlier, later in pairwise(taken)) >= 600 * NS_PER_MS // 18
+
+
+def test_an_unanswered_call_occupies_its_slot_for_the_hold_time_and_no_longer(tmp_path: Path) -> None:
+    budget = RateBudget(tmp_path / "rate-0.bin", 1)
+    assert isinstance(budget.take(START_NS), Slot)
+    assert budget.take(START_NS + NS_PER_S) == pytest.approx(HOLD_S + 0.004)
+    assert isinstance(budget.take(START_NS + int(1.1041 * NS_PER_S)), Slot)
+
+
+def test_a_late_answer_does_not_lengthen_the_slot(tmp_path: Path) -> None:
+    budget = RateBudget(tmp_path / "rate-0.bin", 1)
+    slot = budget.take(START_NS)
+    assert isinstance(slot, Slot)
+    budget.complete(slot, START_NS + 3 * NS_PER_S)
+    assert isinstance(budget.take(START_NS + int(1.1041 * NS_PER_S)), Slot)
+
+
+def test_two_openers_share_one_budget_and_a_reopened_file_remembers(tmp_path: Path) -> None:
+    path = tmp_path / "budgets" / "rate-0.bin"
+    first, second = RateBudget(path, 2), RateBudget(path, 2)
+    assert isinstance(first.take(START_NS), Slot)
+    assert isinstance(second.take(START_NS + 400 * NS_PER_MS), Slot)
+    assert not isinstance(first.take(START_NS + 900 * NS_PER_MS), Slot)
+    first.close()
+    assert not isinstance(RateBudget(path, 2).take(START_NS + 900 * NS_PER_MS), Slot)
+    assert second.used_last_second(START_NS + 900 * NS_PER_MS) == 2
+    assert second.used_last_second(START_NS + 1200 * NS_PER_MS) == 1
+
+
+def test_the_virtual_host_gets_one_call_per_1_1_seconds(tmp_path: Path) -> None:
+    assert effective_limit(18, False) == 18
+    budget = RateBudget(tmp_path / "rate-0.bin", effective_limit(18, True))
+    taken = _drain(budget, START_NS, 5)
+    assert all(later - earlier >= 1.1 * NS_PER_S for earlier, later in pairwise(taken))
+
+
+def test_a_changed_limit_holds_for_the_other_processes_too(tmp_path: Path) -> None:
+    first, second = (RateBudget(tmp_path / "rate-0.bin", 18) for _ in range(2))
+    _drain(first, START_NS, 1)
+    _drain(second, START_NS + NS_PER_S, 1)
+    first.set_limit(5)
+    _drain(first, START_NS + 10 * NS_PER_S, 1)
+    taken = _drain(second, START_NS + 20 * NS_PER_S, 11)
+    assert second.limit_per_s(taken[-1]) == 5
+    assert taken[-1] - taken[0] > 2 * NS_PER_S
+
+
+def test_refusals_lower_the_limit_for_all_and_survive_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "rate-0.bin"
+    first = RateBudget(path, 18)
+    _drain(first, START_NS, 1)
+    for number in range(3):
+        first.refused(START_NS + number)
+    assert RateBudget(path, 18).limit_per_s(START_NS + NS_PER_S) == pytest.approx(18 * 0.85)
+
+
+@pytest.mark.parametrize("damage", [b"", b"OBSRATE2", b"\xff" * 200, b"\xff" * 40_000])
+def test_a_damaged_file_is_made_anew(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "rate-0.bin"
+    _drain(RateBudget(path, 18), START_NS, 20)
+    path.write_bytes(damage)
+    taken = _drain(RateBudget(path, 18), START_NS, 19)
+    assert taken[18] - taken[0] > NS_PER_S
+
+
+def test_another_boot_begins_anew(tmp_path: Path) -> None:
+    path = tmp_path / "rate-0.bin"
+    _drain(RateBudget(path, 1), START_NS, 1)
+    data = bytearray(path.read_bytes())
+    data[8:24] = bytes(16)
+    path.write_bytes(data)
+    assert isinstance(RateBudget(path, 1).take(START_NS), Slot)
+
+
+def test_a_deleted_file_does_not_split_the_budget(tmp_path: Path) -> None:
+    path = tmp_path / "rate-0.bin"
+    first = RateBudget(path, 1)
+    _drain(first, START_NS, 1)
+    path.unlink()
+    assert isinstance(RateBudget(path, 1).take(START_NS + NS_PER_S), Slot)
+    assert not isinstance(first.take(START_NS + NS_PER_S), Slot)
+
+
+def test_a_waiting_burst_goes_before_a_sweep(tmp_path: Path) -> None:
+    sweep, burst = (RateBudget(tmp_path / "rate-0.bin", 1) for _ in range(2))
+    _drain(sweep, START_NS, 1)
+    wait_s = burst.take(START_NS + NS_PER_MS, Priority.BURST)
+    assert not isinstance(wait_s, Slot)
+    free_ns = START_NS + NS_PER_MS + int(wait_s * NS_PER_S) + 1
+    assert not isinstance(sweep.take(free_ns, Priority.SWEEP), Slot)
+    assert isinstance(burst.take(free_ns + NS_PER_MS, Priority.BURST), Slot)
+
+
+def test_a_burst_that_died_waiting_holds_nobody_up_for_long(tmp_path: Path) -> None:
+    sweep, burst = (RateBudget(tmp_path / "rate-0.bin", 1) for _ in range(2))
+    _drain(sweep, START_NS, 1)
+    wait_s = burst.take(START_NS, Priority.BURST)
+    assert not isinstance(wait_s, Slot)
+    assert isinstance(sweep.take(START_NS + int((wait_s + 0.03) * NS_PER_S)), Slot)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 5000])
+def test_a_senseless_limit_is_refused(tmp_path: Path, limit: float) -> None:
+    with pytest.raises(ValueError, match="limit"):
+        RateBudget(tmp_path / "rate-0.bin", limit)
