@@ -24,7 +24,7 @@ $(VENV)/.ready: requirements-dev.txt pyproject.toml
 setup: $(VENV)/.ready ## virtual environment from the hash-pinned lock
 
 demo: setup ## collect from the simulated exchange; console on a terminal; DURATION=60 runs headless for 60 s
-	$(BIN)/python -m supervisor.demo --directory "$(DEMO_DIR)" $(if $(DURATION),--duration $(DURATION))
+	$(BIN)/python -m supervisor.demo_run --directory "$(DEMO_DIR)" $(if $(DURATION),--duration $(DURATION))
 
 test: setup ## all tests but the long chaos runs and the benchmarks
 	$(BIN)/python -m pytest -q -m "not chaos and not bench"

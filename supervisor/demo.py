@@ -1,0 +1,148 @@
+"""What `--demo` adds to the tree: the simulated exchange and an embedded Postgres, and the settings that point at them.
+
+The rest of the system is the real one: the same children, the same adapter, two other addresses.
+"""
+
+import random
+import socket
+import string
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from observer_core.errors import ConfigError
+from observer_core.ids import ProcessName
+from observer_core.services.context import ChildContext
+from observer_core.settings import APP_KEY_LENGTH, APP_SECRET_LENGTH
+from supervisor.specs import ChildSpec, Program
+
+LEDGER_FILE = "ledger.jsonl"
+READY_FILE = "exchange.json"
+DATABASE_DIRECTORY = "postgres"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """What an operator may vary about the simulated market."""
+
+    directory: Path
+    """Absolute; holds data, logs, ledger and database."""
+    run_directory: Path
+    """Absolute and short: sockets live here."""
+    symbols: int = 2000
+    seed: int = 1
+    speed: float = 1.0
+    swing_shards: int = 4
+    http_port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """The composed demo."""
+
+    environment: Mapping[str, str]
+    """Settings of the demo; they replace the operator's own so that no real credential is ever used."""
+    children: tuple[ChildSpec, ...]
+    ledger: Path
+    control_url: str
+
+
+def compose_demo(options: DemoOptions) -> Demo:
+    """Choose ports and credentials and describe the two extra children.
+
+    Raises:
+        ConfigError: the extra `embedded` is not installed.
+    """
+    # Imported here: a supervisor without --demo must not need the embedded server.
+    from observer_core.sinks.embedded import embedded_dsn, require_embedded
+
+    require_embedded()
+    directory = options.directory
+    rest_port, stream_port, control_port = free_ports(3)
+    generator = random.Random(options.seed)  # noqa: S311 - made-up credentials of a simulated exchange
+    letters = string.ascii_letters + string.digits
+    environment = {
+        "OBSERVER_DATA_DIR": str(directory / "data"),
+        "OBSERVER_LOG_DIR": str(directory / "logs"),
+        "OBSERVER_CONFIG_DIR": str(directory / "config"),
+        "OBSERVER_RUN_DIR": str(options.run_directory),
+        "KIS_TOKEN_CACHE_DIR": str(directory / "secrets"),
+        "KIS_APP_KEY": "".join(generator.choices(letters, k=APP_KEY_LENGTH)),
+        "KIS_APP_SECRET": "".join(generator.choices(letters, k=APP_SECRET_LENGTH)),
+        "KIS_REST_URL": f"http://127.0.0.1:{rest_port}",
+        "KIS_WS_URL": f"ws://127.0.0.1:{stream_port}",
+        "KIS_MASTER_URL": f"http://127.0.0.1:{rest_port}/common/master",
+        "OBSERVER_SOURCE": "sim",
+        "OBSERVER_FORCE_OPEN": "true",
+        "OBSERVER_SWING_SHARDS": str(options.swing_shards),
+        "OBSERVER_HTTP_PORT": str(options.http_port),
+        "OBSERVER_POSTGRES_DSN": embedded_dsn(options.run_directory),
+    }
+    exchange = Program(
+        arguments=(
+            sys.executable,
+            "-m",
+            "observer_core.kis.simulator",
+            "--rest-port",
+            str(rest_port),
+            "--ws-port",
+            str(stream_port),
+            "--control-port",
+            str(control_port),
+            "--seed",
+            str(options.seed),
+            "--symbols",
+            str(options.symbols),
+            "--speed",
+            str(options.speed),
+            "--open",
+            "--ledger",
+            str(directory / LEDGER_FILE),
+            "--ready-file",
+            str(directory / READY_FILE),
+        ),
+        output=directory / "logs" / "exchange.out",
+    )
+    children = (
+        ChildSpec(ProcessName("exchange"), "exchange", exchange),
+        ChildSpec(ProcessName("database"), "database", _DatabaseMain(directory / DATABASE_DIRECTORY)),
+    )
+    return Demo(environment, children, directory / LEDGER_FILE, f"http://127.0.0.1:{control_port}")
+
+
+@dataclass(frozen=True, slots=True)
+class _DatabaseMain:
+    """Body of the child that becomes the Postgres server."""
+
+    directory: Path
+
+    def __call__(self, context: ChildContext) -> int:
+        from observer_core.sinks.embedded import run_embedded
+
+        context.report_ready()
+        run_embedded(self.directory, context.settings.run_dir)
+        return 1
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of the loopback interface that are free now."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [server.getsockname()[1] for server in held]
+    finally:
+        for server in held:
+            server.close()
+
+
+def own_directory(directory: Path) -> None:
+    """Make the demo's directory, refusing one that holds something else.
+
+    Raises:
+        ConfigError: it is not empty and was not made by a demo.
+    """
+    marker = directory / ".observer-demo"
+    if directory.exists() and any(directory.iterdir()) and not marker.exists():
+        raise ConfigError(f"{directory} is not empty and no demo made it: choose another directory")
+    directory.mkdir(parents=True, exist_ok=True)
+    marker.touch()
