@@ -1,0 +1,1 @@
+CREATE TEMPORARY TABLE IF NOT EXISTS observer_stage (LIKE pattern_records) ON COMMIT DELETE ROWS

@@ -1,0 +1,1 @@
+INSERT INTO pattern_records SELECT * FROM observer_stage ON CONFLICT DO NOTHING

@@ -1,0 +1,10 @@
+DROP TABLE observer_offset;
+DROP TABLE bars_10m;
+DROP TABLE bars_1m;
+DROP TABLE overflow_ledger;
+DROP TABLE gaps;
+DROP FUNCTION gap_severity(int8, int8);
+DROP TABLE events;
+DROP TABLE usage_metrics;
+DROP TABLE ingest_errors;
+DROP TABLE pattern_records;

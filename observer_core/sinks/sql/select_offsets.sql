@@ -1,0 +1,1 @@
+SELECT shard, epoch, seq FROM observer_offset WHERE sink = %s
