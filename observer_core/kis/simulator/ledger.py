@@ -1,0 +1,80 @@
+"""The exchange's own account of what it sent: the oracle for completeness, as JSON lines.
+
+A row is added only after the send call succeeded, with the wall-clock time just before it. Rows are buffered
+and written every `FLUSH_INTERVAL_S` and at the end.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+FLUSH_INTERVAL_S: Final = 0.1
+
+
+class SentRow(msgspec.Struct, frozen=True):
+    """One observation sent: an execution, a book or a quote; prices in KRW, volumes in pieces."""
+
+    kind: Literal["trade", "book", "quote"]
+    symbol: str
+    exchange_time: str
+    price: int
+    volume: int
+    cumulative_volume: int
+    sent_ns: int
+    receiver: str
+
+
+class SessionRow(msgspec.Struct, frozen=True):
+    """A stream session began or ended; `appkey` is the ordinal, never the key."""
+
+    kind: Literal["session_opened", "session_closed"]
+    receiver: str
+    sent_ns: int
+    appkey: int
+
+
+class RefusedRow(msgspec.Struct, frozen=True):
+    """A request the exchange refused, with the broker's code; `appkey` is the ordinal, -1 when unknown."""
+
+    kind: Literal["refused"]
+    receiver: str
+    sent_ns: int
+    appkey: int
+    code: str
+
+
+LedgerRow = SentRow | SessionRow | RefusedRow
+
+
+class Ledger:
+    """Append rows to a file, or count them only when there is none."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.rows = 0
+        self._encode = msgspec.json.Encoder().encode
+        self._buffer: list[bytes] = []
+        self._file = path.open("ab") if path is not None else None
+
+    def append(self, row: LedgerRow) -> None:
+        """Add one row; it reaches the file with the next flush."""
+        self.rows += 1
+        if self._file is not None:
+            self._buffer.append(self._encode(row))
+
+    def flush(self) -> None:
+        """Write the buffered rows to the file, whole lines only."""
+        if self._file is not None and self._buffer:
+            self._buffer.append(b"")
+            self._file.write(b"\n".join(self._buffer))
+            self._file.flush()
+            self._buffer.clear()
+
+    def close(self) -> None:
+        """Flush and close the file; further rows are counted only."""
+        self.flush()
+        if self._file is not None:
+            self._file.close()
+            self._file = None

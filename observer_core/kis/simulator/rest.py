@@ -1,0 +1,148 @@
+"""The REST port of the simulated exchange: keys, quotations and listing files."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any, Final
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from observer_core.clock import kst_datetime
+from observer_core.kis.simulator.credentials import CredentialRefused
+from observer_core.kis.simulator.master_files import MARKETS, master_name, master_zip
+from observer_core.kis.simulator.rest_gate import Refusal, RestGate, json_response, refusal_response
+from observer_core.kis.simulator.rest_quotations import ENDPOINTS
+from observer_core.kis.simulator.venue import Venue
+
+QUOTATIONS_PATH: Final = "/uapi/domestic-stock/v1/quotations"
+_EXPIRES_IN_S: Final = 86_400
+_MAINTENANCE: Final = "<html><body>Service Unavailable</body></html>"
+
+
+class RestPort:
+    """Answer the requests of one venue."""
+
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+        self._gate = RestGate(venue)
+        self._masters: dict[str, bytes] = {}
+
+    def application(self) -> Starlette:
+        """Return the web application."""
+        return Starlette(
+            routes=[
+                Route("/oauth2/tokenP", self._token, methods=["POST"]),
+                Route("/oauth2/Approval", self._approval, methods=["POST"]),
+                Route("/oauth2/revokeP", self._revoke, methods=["POST"]),
+                Route(QUOTATIONS_PATH + "/{name}", self._quotation, methods=["GET"]),
+                Route("/common/master/{name}", self._master, methods=["GET"]),
+            ]
+        )
+
+    async def _quotation(self, request: Request) -> Response:
+        venue = self._venue
+        arrived_ns = venue.clock.monotonic_ns()
+        name = request.path_params["name"]
+        venue.counters.requests[name] += 1
+        if (maintenance := await self._hindered()) is not None:
+            return maintenance
+        endpoint = ENDPOINTS.get(name)
+        if endpoint is None or (venue.faults.knobs.virtual and not endpoint.on_virtual):
+            return self._refused(Refusal("OPSQ0002", "없는 서비스 코드 입니다."), "")
+        try:
+            self._gate.check(request.headers, endpoint.tr_id, arrived_ns)
+            query = {key.upper(): value for key, value in request.query_params.items()}
+            body = endpoint.answer(venue, query)
+        except Refusal as refusal:
+            return self._refused(refusal, request.headers.get("appkey", ""))
+        headers = {"tr_id": endpoint.tr_id, "tr_cont": "", "gt_uid": uuid.uuid4().hex}
+        return json_response(body, headers=headers)
+
+    async def _hindered(self) -> Response | None:
+        """Wait for the latency in force; return the maintenance answer while the host is down."""
+        knobs = self._venue.faults.knobs
+        if knobs.rest_latency_ms > 0:
+            await asyncio.sleep(knobs.rest_latency_ms / 1_000)
+        if knobs.rest_down:
+            self._venue.counters.rest_refusals["down"] += 1
+            return Response(_MAINTENANCE, 500, media_type="text/html")
+        return None
+
+    def _refused(self, refusal: Refusal, appkey: str) -> Response:
+        self._venue.counters.rest_refusals[refusal.code] += 1
+        self._venue.refused("rest", refusal.code, self._venue.credentials.known_ordinal(appkey))
+        return refusal_response(refusal.code, refusal.text, refusal.status)
+
+    async def _token(self, request: Request) -> Response:
+        counters = self._venue.counters
+        counters.requests["tokenP"] += 1
+        if (maintenance := await self._hindered()) is not None:
+            return maintenance
+        body = await _json_body(request)
+        try:
+            appkey = self._appkey_of(body, "appsecret")
+            token = self._venue.credentials.issue_token(appkey, self._venue.clock.now_ns())
+        except CredentialRefused as refused:
+            counters.tokens_refused += 1
+            return self._refused(Refusal(refused.code, refused.text), str(body.get("appkey", "")))
+        counters.tokens_issued += 1
+        return json_response(
+            {
+                "access_token": token.value,
+                "access_token_token_expired": f"{kst_datetime(token.expires_ns):%Y-%m-%d %H:%M:%S}",
+                "token_type": "Bearer",
+                "expires_in": _EXPIRES_IN_S,
+            }
+        )
+
+    async def _approval(self, request: Request) -> Response:
+        self._venue.counters.requests["Approval"] += 1
+        if (maintenance := await self._hindered()) is not None:
+            return maintenance
+        body = await _json_body(request)
+        try:
+            appkey = self._appkey_of(body, "secretkey")
+        except CredentialRefused as refused:
+            return self._refused(Refusal(refused.code, refused.text), str(body.get("appkey", "")))
+        self._venue.counters.approvals_issued += 1
+        key = self._venue.credentials.issue_approval(appkey, self._venue.clock.now_ns())
+        return json_response({"approval_key": key})
+
+    async def _revoke(self, request: Request) -> Response:
+        self._venue.counters.requests["revokeP"] += 1
+        body = await _json_body(request)
+        self._venue.credentials.revoke_token(str(body.get("token", "")))
+        return json_response({"code": 200, "message": "접근토큰 폐기에 성공하였습니다"})
+
+    def _appkey_of(self, body: dict[str, Any], secret_name: str) -> str:
+        """Return the appkey of a key request; the secret has another name at each endpoint."""
+        appkey = str(body.get("appkey", ""))
+        self._venue.credentials.check_pair(appkey, str(body.get(secret_name, "")))
+        if body.get("grant_type") != "client_credentials":
+            raise CredentialRefused("EGW00103", "유효하지 않은 AppKey입니다.")
+        return appkey
+
+    async def _master(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        self._venue.counters.requests[name] += 1
+        if not self._masters:
+            built_at = kst_datetime(self._venue.exchange.clock.start_ns)
+            for market in MARKETS:
+                self._masters[master_name(market)] = master_zip(self._venue.exchange.listings, market, built_at)
+        content = self._masters.get(name)
+        if content is None:
+            return Response("not found", 404, media_type="text/plain")
+        return Response(content, media_type="application/zip")
+
+
+async def _json_body(request: Request) -> dict[str, Any]:
+    """Return the JSON object of a request, empty when it is none."""
+    try:
+        return msgspec.json.decode(await request.body(), type=dict[str, Any])
+    except msgspec.MsgspecError:
+        return {}
