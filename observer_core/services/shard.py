@@ -22,7 +22,7 @@ from observer_core.ids import ShardName, SinkName
 from observer_core.journal.recovery import TailReport, examine_tails, find_last_observation
 from observer_core.journal.writer import JournalWriter
 from observer_core.locks import hold
-from observer_core.messages import Book, ChildOrder, Gap, GapReason, Quote, Record, Rejection, ShardStatus, Trade, Track
+from observer_core.messages import Book, ChildOrder, Gap, GapReason, Quote, Record, Rejection, ShardStatus, Track, Trade
 from observer_core.quality.outages import Outages
 from observer_core.services.context import ChildContext
 from observer_core.services.recorder import Recorder
@@ -93,7 +93,8 @@ class Shard:
 
     async def open_restart_gap(self, symbols: Collection[str]) -> None:
         """Note what this shard missed since the last observation of its former life; before anything is recorded."""
-        last = await asyncio.to_thread(find_last_observation, self.settings.paths.journal(self.name), self.recorder.epoch)
+        directory = self.settings.paths.journal(self.name)
+        last = await asyncio.to_thread(find_last_observation, directory, self.recorder.epoch)
         if last is None:
             return
         now_ns = self.clock.now_ns()
@@ -166,7 +167,7 @@ class Shard:
             self.recorder.append((*self._unwritten, *records), received_ns)
         except JournalError as error:
             self.update(errors_total=self.status.errors_total + 1, note=str(error))
-            logger.error("batch not journalled", extra={"records": len(records), "error": str(error)})  # noqa: TRY400
+            logger.error("batch not journalled", extra={"records": len(records), "error": str(error)})
             return False
         self._unwritten.clear()
         return True
@@ -249,7 +250,7 @@ class Shard:
         try:
             self.recorder.close()
         except JournalError as error:
-            logger.error("journal not closed cleanly", extra={"error": str(error)})  # noqa: TRY400
+            logger.error("journal not closed cleanly", extra={"error": str(error)})
             code = ExitCode.UNCLEAN
         self._status_sender.close()
         self._lock.close()
