@@ -1,6 +1,9 @@
 """The compose file: data cannot land in the container layer, limits hold, and the host's names stay on the host."""
 
+import json
+import os
 import re
+import subprocess
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -12,6 +15,7 @@ from tests.fixtures.deployment import (
     COMPOSE_FILE,
     COMPOSE_TEMPLATE,
     REQUIRED_VARIABLE,
+    ROOT,
     VARIABLE,
     compose,
     console_scripts,
@@ -64,7 +68,7 @@ def test_the_image_tag_must_be_given() -> None:
 
 def test_the_resources_are_those_of_the_small_server() -> None:
     resources = OBSERVER["deploy"]["resources"]
-    assert resources["limits"] == {"cpus": "1.0", "memory": "512M"}
+    assert resources["limits"] == {"cpus": "1.0", "memory": "512M", "pids": 512}
     assert resources["reservations"] == {"cpus": "0.5", "memory": "256M"}
 
 
@@ -171,6 +175,55 @@ def test_the_directories_of_the_template_are_absolute_and_apart() -> None:
     assert all(directory.is_absolute() for directory in directories)
     assert not any(one != two and one.is_relative_to(two) for one in directories for two in directories)
     assert len(set(directories)) == len(directories)
+
+
+def _resolve(**variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `docker compose config` over the template and these variables; no engine is asked."""
+    command = ["docker", "compose", "--env-file", str(COMPOSE_TEMPLATE), "--file", str(COMPOSE_FILE)]
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_CONFIG") if name in os.environ}
+    return subprocess.run(
+        [*command, "--profile", "postgres", "config", "--format", "json"],
+        env=kept | variables,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def _has_compose() -> bool:
+    try:
+        return subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+needs_compose = pytest.mark.skipif(not _has_compose(), reason="docker compose is not installed")
+
+
+@needs_compose
+def test_compose_itself_resolves_the_file_with_the_directories_of_the_template() -> None:
+    run = _resolve(IMAGE_TAG="build-1")
+    assert run.returncode == 0, run.stderr
+    observer = json.loads(run.stdout)["services"]["observer"]
+    assert observer["image"].endswith(":build-1")
+    template = template_values(COMPOSE_TEMPLATE)
+    assert {volume["target"]: volume["source"] for volume in observer["volumes"]} == {
+        "/app/data": template["OBSERVER_HOST_DATA_DIR"],
+        "/app/logs": template["OBSERVER_HOST_LOG_DIR"],
+        "/app/config": template["OBSERVER_HOST_CONFIG_DIR"],
+        "/app/secrets": template["OBSERVER_HOST_SECRETS_DIR"],
+    }
+    assert observer["environment"] == OBSERVER["environment"]
+
+
+@needs_compose
+@pytest.mark.parametrize("name", ["IMAGE_TAG", "OBSERVER_HOST_DATA_DIR"])
+def test_compose_refuses_a_variable_left_empty_and_names_it(name: str) -> None:
+    run = _resolve(**({"IMAGE_TAG": "build-1"} | {name: ""}))
+    assert run.returncode != 0
+    assert f"set {name}" in run.stderr
 
 
 def test_nothing_of_an_app_is_fixed_that_a_second_app_needs() -> None:
