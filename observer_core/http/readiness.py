@@ -1,0 +1,62 @@
+"""Is the system collecting what the session expects? Pure: a view and an instant in, names of what fails out.
+
+Separate from the HTTP application because health checks, consoles and scripts must judge alike.
+"""
+
+from dataclasses import dataclass
+
+from observer_core.clock import NS_PER_S
+from observer_core.view import ProcessRow, SystemView
+
+SWING_AGE_S = 5.0
+"""A sweep brings records many times a second; nothing for so long means that it stands still."""
+
+SWEEPS_ALLOWED = 3.0
+"""A slower host is measured by its own sweep: this many of them may pass without a record."""
+
+SCALP_AGE_S = 30.0
+"""The most traded symbols are still for seconds at most while the market trades continuously."""
+
+VIEW_AGE_S = 3.0
+"""An older view proves nothing."""
+
+OPEN_PHASE = "continuous"
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """The verdict; `failing` names each thing that is not as it should be, in words."""
+
+    ready: bool
+    phase: str
+    failing: tuple[str, ...]
+
+
+def readiness(view: SystemView, now_ns: int) -> Readiness:
+    """Judge a view: every process runs, and while the market is open every shard's newest record is young."""
+    failing: list[str] = []
+    age_s = (now_ns - view.as_of_ns) / NS_PER_S
+    if age_s > VIEW_AGE_S:
+        failing.append(f"the view is {age_s:.0f} s old")
+    if view.supervisor_pid is None:
+        failing.append("the supervisor has not reported yet")
+    is_open = view.market.phase == OPEN_PHASE
+    for row in view.processes:
+        problem = _problem(row, is_open, now_ns)
+        if problem is not None:
+            failing.append(problem)
+    return Readiness(ready=not failing, phase=view.market.phase, failing=tuple(failing))
+
+
+def _problem(row: ProcessRow, is_open: bool, now_ns: int) -> str | None:
+    if row.state != "running":
+        return f"{row.name} is {row.state}"
+    if not is_open or row.kind not in {"swing", "scalp"}:
+        return None
+    if row.last_record_ns is None:
+        return f"{row.name} has no record yet"
+    age_s = (now_ns - row.last_record_ns) / NS_PER_S
+    allowed_s = SCALP_AGE_S if row.kind == "scalp" else max(SWING_AGE_S, SWEEPS_ALLOWED * (row.sweep_s or 0.0))
+    if age_s > allowed_s:
+        return f"{row.name}: newest record is {age_s:.0f} s old, expected within {allowed_s:.0f} s"
+    return None

@@ -1,0 +1,54 @@
+"""What the hub picks out of the data stream: gap records and events, live from the shards and, after a start, from
+the day's archive.
+
+Separate from the writers, which must not lose anything: a record that is lost here is missing on a screen, no more.
+"""
+
+import logging
+
+from observer_core.bus.subscriber import BatchSubscriber
+from observer_core.clock import kst_datetime
+from observer_core.errors import MalformedMessage
+from observer_core.messages import Event, Gap, decode_batch
+from observer_core.paths import Paths
+from observer_core.services.hub_gaps import GapBook, GapLine, gap_lines
+
+logger = logging.getLogger(__name__)
+
+_BATCHES_PER_TURN = 2_000
+
+_MARKS = (b"\xa3gap", b"\xa5event")
+"""The record tags as msgpack writes them: a batch without them is not worth decoding, and most have none."""
+
+
+def archived_gaps(paths: Paths, now_ns: int) -> list[GapLine]:
+    """Return the gap records that the archive holds for this Korean day; blocks for the disk."""
+    day = kst_datetime(now_ns)
+    return gap_lines(sorted((paths.data / "system" / f"{day:%Y/%m/%d}").glob("*/*.jsonl")))
+
+
+class Feed:
+    """The gaps of the day and the events that shards record."""
+
+    def __init__(self) -> None:
+        self.gaps = GapBook()
+        self.malformed_total = 0
+
+    def drain(self, subscriber: BatchSubscriber, now_ns: int) -> list[Event]:
+        """Take what has arrived since the last turn; return the events in it."""
+        events: list[Event] = []
+        for live in subscriber.drain(_BATCHES_PER_TURN, 0):
+            if not any(mark in live.payload for mark in _MARKS):
+                continue
+            try:
+                batch = decode_batch(live.payload)
+            except MalformedMessage as error:
+                self.malformed_total += 1
+                logger.warning("malformed batch", extra={"shard": live.shard, "reason": error.reason})
+                continue
+            for record in batch.records:
+                if isinstance(record, Gap):
+                    self.gaps.add(record, now_ns)
+                elif isinstance(record, Event):
+                    events.append(record)
+        return events
