@@ -1,0 +1,136 @@
+"""`observer-supervisor`: read the settings, take the lock of the data directory, run the tree, leave with its code."""
+
+import argparse
+import logging
+import os
+import random
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from observer_core import logs
+from observer_core.clock import SystemClock
+from observer_core.errors import ConfigError, ProcessError
+from observer_core.exit_codes import ExitCode
+from observer_core.locks import hold
+from observer_core.settings import Settings, load_settings
+from supervisor import memory
+from supervisor.arbiter import Arbiter
+from supervisor.children import compose, next_opening_ns, preload
+from supervisor.limits import Limits
+from supervisor.orders import Moment
+from supervisor.spawn import Nursery
+from supervisor.specs import ChildSpec
+from supervisor.tree import Tree
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Settings and children of this start."""
+
+    settings: Settings
+    children: tuple[ChildSpec, ...]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        installation = _demo_installation(options) if options.demo else _installation(os.environ)
+    except ConfigError as error:
+        for problem in error.problems:
+            sys.stderr.write(f"configuration: {problem}\n")
+        return ExitCode.CONFIG
+    if options.check_config:
+        names = ", ".join(child.name for child in installation.children)
+        sys.stdout.write(f"configuration is valid; children: {names}\n")
+        return ExitCode.OK
+    return run(installation, Limits())
+
+
+def run(installation: Installation, limits: Limits) -> int:
+    """Run the tree of an installation until it is told to stop; return the exit code."""
+    settings = installation.settings
+    try:
+        _make_directories(settings)
+        logs.configure("supervisor", settings)
+    except OSError as error:
+        sys.stderr.write(f"configuration: {error.filename} cannot be made or written: {error.strerror}\n")
+        return ExitCode.CONFIG
+    try:
+        lock = hold(settings.paths.locks / "supervisor.lock", "supervisor")
+    except ProcessError as error:
+        sys.stderr.write(f"data directory {settings.data_dir} is in use: {error}\n")
+        return ExitCode.LOCKED
+    with lock:
+        for warning in settings.warnings:
+            _logger.warning(warning)
+        preload(installation.children)
+        _logger.info("supervisor started", extra={"pid": os.getpid(), "data": str(settings.data_dir)})
+        return _arbiter(installation, limits).run()
+
+
+def _arbiter(installation: Installation, limits: Limits) -> Arbiter:
+    clock = SystemClock()
+    paths = installation.settings.paths
+    memory_file = paths.state / "supervisor.json"
+    now = Moment(clock.monotonic_ns(), clock.now_ns())
+    remembered = memory.recall(memory.load(memory_file), installation.children, limits, now)
+    rng = random.Random()  # noqa: S311 - jitter, not a secret
+    tree = Tree(installation.children, limits, rng, remembered)
+    return Arbiter(tree, Nursery(installation.settings, clock, paths.logs), memory_file, next_opening_ns)
+
+
+def _installation(environment: Mapping[str, str]) -> Installation:
+    settings = load_settings(environment)
+    return Installation(settings, compose(settings))
+
+
+def _demo_installation(options: argparse.Namespace) -> Installation:
+    # Imported here: a real installation does not load the simulated one.
+    from supervisor.demo import DemoOptions, compose_demo, own_directory
+
+    directory = Path(options.demo_directory).resolve()
+    own_directory(directory)
+    run_directory = options.demo_run_directory or tempfile.mkdtemp(prefix="observer-")
+    demo = compose_demo(
+        DemoOptions(
+            directory=directory,
+            run_directory=Path(run_directory).resolve(),
+            symbols=options.demo_symbols,
+            seed=options.demo_seed,
+            speed=options.demo_speed,
+            http_port=options.demo_http_port,
+        )
+    )
+    settings = load_settings(demo.environment)
+    return Installation(settings, (*demo.children, *compose(settings)))
+
+
+def _make_directories(settings: Settings) -> None:
+    paths = settings.paths
+    for directory in (paths.data, paths.state, paths.logs, paths.config, paths.token_cache):
+        directory.mkdir(parents=True, exist_ok=True)
+    # Sockets in here are the roles: nobody else may as much as look.
+    paths.run.mkdir(mode=0o750, parents=True, exist_ok=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="observer-supervisor", description="Run and supervise the collection.")
+    parser.add_argument("--check-config", action="store_true", help="check the settings, list the children and leave")
+    parser.add_argument("--demo", action="store_true", help="run against the built-in simulated exchange")
+    parser.add_argument("--demo-directory", default=".demo", help="where the demo keeps its files (default: .demo)")
+    parser.add_argument("--demo-run-directory", default="", help="where the demo's sockets are (default: temporary)")
+    parser.add_argument("--demo-symbols", type=int, default=2000, help="symbols of the simulated market")
+    parser.add_argument("--demo-seed", type=int, default=1, help="seed of the simulated market")
+    parser.add_argument("--demo-speed", type=float, default=1.0, help="speed of the simulated market")
+    parser.add_argument("--demo-http-port", type=int, default=0, help="port of the HTTP service, 0 = any")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

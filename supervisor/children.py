@@ -1,0 +1,83 @@
+"""Composition: which children a configuration means, and what each of them runs.
+
+The one place where the supervisor knows the services. They are imported here, before any fork, and frozen: a child
+then starts in milliseconds and shares the pages with all others.
+"""
+
+import gc
+import importlib
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from observer_core.ids import ProcessName
+from observer_core.market.sessions import Phase, phase_at
+from observer_core.services.context import ChildContext
+from observer_core.settings import Settings
+from supervisor.specs import ChildSpec
+
+_PHASES_A_WEEK = 7 * 16
+"""More phases than a week has: the search for the next opening ends here."""
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceMain:
+    """Entry point of a service by name: what cannot be imported fails in its own child, not in the supervisor."""
+
+    module: str
+    function: str = "run"
+
+    def __call__(self, context: ChildContext) -> int:
+        """Run the service in a child and return its exit code."""
+        return int(getattr(importlib.import_module(self.module), self.function)(context))
+
+
+def compose(settings: Settings) -> tuple[ChildSpec, ...]:
+    """Return the children of a configuration, in the order in which screens list them."""
+    services = "observer_core.services"
+    swing = [
+        _child(f"swing-{index}", "swing", ServiceMain(f"{services}.swing"), index)
+        for index in range(settings.swing_shards)
+    ]
+    scalp = [
+        _child(f"scalp-{index}", "scalp", ServiceMain(f"{services}.scalp"), index)
+        for index in range(len(settings.app_keys))
+    ]
+    writers = [_child("jsonl", "writer", ServiceMain(f"{services}.writer", "run_jsonl"))]
+    if settings.postgres_dsn is not None:
+        writers.append(_child("postgres", "writer", ServiceMain(f"{services}.writer", "run_postgres"), 1))
+    others = [
+        _child("hub", "hub", ServiceMain(f"{services}.hub")),
+        _child("maintenance", "maintenance", ServiceMain(f"{services}.maintenance")),
+    ]
+    return (*swing, *scalp, *writers, *others)
+
+
+def preload(children: Iterable[ChildSpec]) -> None:
+    """Import what the children run and freeze it; a module that fails is logged, its child will say so again."""
+    for module in sorted({child.run.module for child in children if isinstance(child.run, ServiceMain)}):
+        try:
+            importlib.import_module(module)
+        except Exception:
+            # Whatever one service's import raises, the other services must still be started.
+            _logger.exception("service cannot be imported", extra={"service_module": module})
+    # Without it, the first collection in every child would touch, and so copy, every page of the shared image.
+    gc.collect()
+    gc.freeze()
+
+
+def next_opening_ns(now_ns: int) -> int | None:
+    """Return the wall-clock instant at which the next trading day begins to stir; quarantined children try again."""
+    at = phase_at(now_ns)
+    for _ in range(_PHASES_A_WEEK):
+        opens_ns = at.until_ns
+        at = phase_at(opens_ns)
+        if at.phase is Phase.PRE_OPEN:
+            return opens_ns
+    return None
+
+
+def _child(name: str, kind: str, run: ServiceMain, index: int = 0) -> ChildSpec:
+    return ChildSpec(ProcessName(name), kind, run, index)

@@ -1,0 +1,77 @@
+"""The few calls of Linux that Python does not wrap: parent-death signal, subreaper, process name, out-of-memory count.
+
+Separate because it is the only place with a foreign-function interface.
+"""
+
+import ctypes
+import os
+import signal
+from pathlib import Path
+
+from observer_core.errors import ProcessError
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
+
+# Looked up before any fork: a child must not load libraries between fork and its own set-up.
+_libc = ctypes.CDLL(None, use_errno=True)
+_prctl = _libc.prctl
+
+
+def become_subreaper() -> None:
+    """Make this process the parent of every orphan among its descendants, as PID 1 is anyway.
+
+    Raises:
+        ProcessError: the kernel refuses.
+    """
+    if _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise ProcessError(f"PR_SET_CHILD_SUBREAPER: {os.strerror(ctypes.get_errno())}")
+
+
+def die_with_parent(parent_pid: int) -> bool:
+    """Have the kernel kill this process with its parent; return False when the parent is dead already."""
+    _prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    # It may have died between the fork and the call; nobody would tell us any more.
+    return os.getppid() == parent_pid
+
+
+def name_process(name: str) -> None:
+    """Set the name that `ps` and `top` show (15 bytes)."""
+    _prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
+
+
+def memory_events_file(membership: str, root: Path) -> Path | None:
+    """Return the memory.events file of a cgroup-2 membership (the text of /proc/self/cgroup), None without one."""
+    for line in membership.splitlines():
+        hierarchy, _, path = line.partition("::")
+        if hierarchy == "0":
+            return root / path.lstrip("/") / "memory.events"
+    return None
+
+
+def own_memory_events_file() -> Path | None:
+    """Return this process's memory.events file, None where control groups are not visible."""
+    try:
+        return memory_events_file(Path("/proc/self/cgroup").read_text(), Path("/sys/fs/cgroup"))
+    except OSError:
+        return None
+
+
+def out_of_memory_kills(file: Path | None) -> int:
+    """Return how often the kernel killed for want of memory in this control group; 0 when unknown."""
+    if file is None:
+        return 0
+    try:
+        counters = dict(line.split() for line in file.read_text().splitlines())
+        return int(counters.get("oom_kill", "0"))
+    except (OSError, ValueError):
+        return 0
+
+
+def children_of_self() -> list[int]:
+    """Return the pids of all direct children, adopted orphans included; empty where the kernel does not tell."""
+    try:
+        return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+    except OSError:
+        return []
