@@ -176,6 +176,21 @@ class _Reader:
         return text
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    """What programs that attach to a running system need: no credentials of the broker."""
+
+    run_dir: Path
+    data_dir: Path
+    log_dir: Path
+    postgres_dsn: Secret | None
+
+    @property
+    def paths(self) -> Paths:
+        """Return the file-system layout below the directories that a client knows."""
+        return Paths(data=self.data_dir, logs=self.log_dir, config=Path(), run=self.run_dir, token_cache=Path())
+
+
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Build the settings from an environment mapping.
 
@@ -184,6 +199,41 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     """
     problems: list[str] = []
     warnings: list[str] = []
+    values, overrides = _merged(environ, problems, warnings)
+    reader = _Reader(values)
+    reader.problems.extend(problems)
+    settings = _build(reader, _read_app_keys({**values, **overrides}, reader.problems), tuple(warnings))
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return settings
+
+
+def load_client_settings(environ: Mapping[str, str]) -> ClientSettings:
+    """Build what a client needs, from the same sources in the same order.
+
+    Raises:
+        ConfigError: listing every problem found.
+    """
+    problems: list[str] = []
+    values, _ = _merged(environ, problems, [])
+    reader = _Reader(values)
+    reader.problems.extend(problems)
+    dsn = reader.text("OBSERVER_POSTGRES_DSN")
+    settings = ClientSettings(
+        run_dir=reader.directory("OBSERVER_RUN_DIR"),
+        data_dir=reader.directory("OBSERVER_DATA_DIR"),
+        log_dir=reader.directory("OBSERVER_LOG_DIR"),
+        postgres_dsn=Secret(dsn) if dsn else None,
+    )
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return settings
+
+
+def _merged(
+    environ: Mapping[str, str], problems: list[str], warnings: list[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return every variable's value in force, and environment over env file as they stand."""
     values = {variable.name: variable.default for variable in VARIABLES}
     env_file = environ.get("OBSERVER_ENV_FILE", "").strip()
     file_values = _read_env_file(Path(env_file), problems) if env_file else {}
@@ -196,12 +246,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     config_dir = Path(overrides.get("OBSERVER_CONFIG_DIR", values["OBSERVER_CONFIG_DIR"]))
     values.update(_read_deployment_config(config_dir / "deployment_config.json", problems))
     values.update({name: value for name, value in overrides.items() if name in values})
-    reader = _Reader(values)
-    reader.problems.extend(problems)
-    settings = _build(reader, _read_app_keys({**values, **overrides}, reader.problems), tuple(warnings))
-    if reader.problems:
-        raise ConfigError(reader.problems)
-    return settings
+    return values, overrides
 
 
 def _build(reader: _Reader, app_keys: tuple[AppKey, ...], warnings: tuple[str, ...]) -> Settings:
