@@ -21,6 +21,7 @@ from observer_core.bus.view_link import VIEW_TOPIC
 from observer_core.clock import NS_PER_S, kst_day
 from observer_core.errors import LinkError, MalformedMessage, ProcessError
 from observer_core.exit_codes import ExitCode
+from observer_core.http.server import views_over_http
 from observer_core.locks import hold
 from observer_core.market.sessions import Phase, phase_at
 from observer_core.messages import (
@@ -62,11 +63,11 @@ Companion: TypeAlias = Callable[[Callable[[], SystemView]], Awaitable[None]]
 """A task that runs beside the hub over its current view, such as an HTTP server."""
 
 
-def run(context: ChildContext, companions: Sequence[Companion] = ()) -> int:
-    """Be the hub until told to stop; return the exit code."""
+def run(context: ChildContext) -> int:
+    """Be the hub, with its HTTP endpoints, until told to stop; return the exit code."""
     try:
         with hold(context.settings.paths.locks / "hub.lock", context.name):
-            return asyncio.run(Hub(context).serve(companions))
+            return asyncio.run(Hub(context).serve((views_over_http(context.settings, context.clock),)))
     except ProcessError as error:
         logger.error("hub not started", extra={"error": str(error)})
         return ExitCode.LOCKED
