@@ -91,6 +91,14 @@ def test_the_image_makes_every_mount_point_and_directory_of_the_defaults() -> No
     assert needed - created == set()
 
 
+def test_the_image_makes_the_fixed_children_of_its_roots() -> None:
+    """Names with a suffix are files, names in brackets are made when their owner starts, as is what lies deeper."""
+    listed = {PurePosixPath(row.path) for row in rows() if "<" not in row.path}
+    children = {path for path in listed if len(path.parts) == 4 and not path.suffix}
+    archive = {"data/scalp", "data/swing", "data/system", "logs/maintenance", "logs/system", "secrets/.kis_cache"}
+    assert children | {PurePosixPath("/app") / name for name in archive} <= created_directories()
+
+
 def test_code_writes_below_configured_directories_only() -> None:
     """An absolute path of the container in code, other than a default, would escape the mounts of another layout."""
     allowed = {"observer_core/variables.py"}
