@@ -11,6 +11,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from observer_core.errors import ConfigError
+
 FLUSH_INTERVAL_S: Final = 0.1
 
 
@@ -50,13 +52,20 @@ LedgerRow = SentRow | SessionRow | RefusedRow
 
 
 class Ledger:
-    """Append rows to a file, or count them only when there is none."""
+    """Append rows to a file, or count them only when there is none.
+
+    Raises:
+        ConfigError: the file cannot be opened for appending.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self.rows = 0
         self._encode = msgspec.json.Encoder().encode
         self._buffer: list[bytes] = []
-        self._file = path.open("ab") if path is not None else None
+        try:
+            self._file = path.open("ab") if path is not None else None
+        except OSError as error:
+            raise ConfigError(f"cannot write the ledger {path}: {error.strerror}") from error
 
     def append(self, row: LedgerRow) -> None:
         """Add one row; it reaches the file with the next flush."""

@@ -30,7 +30,10 @@ class RestPort:
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
         self._gate = RestGate(venue)
-        self._masters: dict[str, bytes] = {}
+        built_at = kst_datetime(venue.exchange.clock.start_ns)
+        self._masters = {
+            master_name(market): master_zip(venue.exchange.listings, market, built_at) for market in MARKETS
+        }
 
     def application(self) -> Starlette:
         """Return the web application."""
@@ -130,10 +133,6 @@ class RestPort:
     async def _master(self, request: Request) -> Response:
         name = request.path_params["name"]
         self._venue.counters.requests[name] += 1
-        if not self._masters:
-            built_at = kst_datetime(self._venue.exchange.clock.start_ns)
-            for market in MARKETS:
-                self._masters[master_name(market)] = master_zip(self._venue.exchange.listings, market, built_at)
         content = self._masters.get(name)
         if content is None:
             return Response("not found", 404, media_type="text/plain")

@@ -75,44 +75,41 @@ async def running(options: VenueOptions, addresses: Addresses, clock: Clock) -> 
     Raises:
         ConfigError: an address cannot be bound or the ledger cannot be written.
     """
-    try:
-        venue = build_venue(options, clock)
-        rest_socket = _bind(addresses.host, addresses.rest_port)
-        control_socket = _bind(addresses.host, addresses.control_port)
-        stream = StreamPort(venue)
-        ws_server = await stream.listen(addresses.host, addresses.ws_port)
-    except OSError as error:
-        raise ConfigError(f"the simulated exchange cannot start: {error}") from error
-    rest = _web_server(RestPort(venue).application())
-    control = _web_server(ControlPort(venue, stream).application())
-    tasks = [
-        asyncio.create_task(rest.serve(sockets=[rest_socket])),
-        asyncio.create_task(control.serve(sockets=[control_socket])),
-        asyncio.create_task(stream.tick_forever()),
-        asyncio.create_task(_flush_forever(venue)),
-    ]
-    try:
-        await rest.ready.wait()
-        await control.ready.wait()
-        ws_port = next(iter(ws_server.sockets)).getsockname()[1]
-        yield RunningExchange(
-            venue=venue,
-            stream=stream,
-            rest_url=_url("http", rest_socket),
-            ws_url=f"ws://{addresses.host}:{ws_port}",
-            control_url=_url("http", control_socket),
+    venue = build_venue(options, clock)
+    stream = StreamPort(venue)
+    with (
+        contextlib.closing(venue.ledger),
+        _bind(addresses.host, addresses.rest_port) as rest_socket,
+        _bind(addresses.host, addresses.control_port) as control_socket,
+        _bind(addresses.host, addresses.ws_port) as ws_socket,
+    ):
+        rest = _web_server(RestPort(venue).application())
+        control = _web_server(ControlPort(venue, stream).application())
+        served = (
+            asyncio.create_task(rest.serve(sockets=[rest_socket])),
+            asyncio.create_task(control.serve(sockets=[control_socket])),
         )
-    finally:
-        rest.should_exit = control.should_exit = True
-        ws_server.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_STOP_TIMEOUT_S):
-                await ws_server.wait_closed()
-                await asyncio.gather(*tasks[:2], return_exceptions=True)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        venue.ledger.close()
+        ticking = (asyncio.create_task(stream.tick_forever()), asyncio.create_task(_flush_forever(venue)))
+        ws_server = await stream.listen(ws_socket)
+        try:
+            await rest.ready.wait()
+            await control.ready.wait()
+            rest_url, control_url = _url("http", rest_socket), _url("http", control_socket)
+            yield RunningExchange(venue, stream, rest_url, _url("ws", ws_socket), control_url)
+        finally:
+            rest.should_exit = control.should_exit = True
+            ws_server.close()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_STOP_TIMEOUT_S):
+                    await ws_server.wait_closed()
+                    await asyncio.gather(*served, return_exceptions=True)
+            await _cancel(*served, *ticking)
+
+
+async def _cancel(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _flush_forever(venue: Venue) -> None:
@@ -123,12 +120,12 @@ async def _flush_forever(venue: Venue) -> None:
 
 def _bind(host: str, port: int) -> socket.socket:
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
-    except OSError:
+    except OSError as error:
         bound.close()
-        raise
+        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}") from error
     return bound
 
 

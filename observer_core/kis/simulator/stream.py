@@ -8,6 +8,7 @@ slow client delays nobody.
 from __future__ import annotations
 
 import asyncio
+import socket
 from itertools import count
 from typing import Final, Literal
 
@@ -46,12 +47,11 @@ class StreamPort:
         self._book_sent_ns: dict[str, int] = {}
         self._keep_up_count = len(venue.exchange.listings) // _KEEP_UP_TICKS + 1
 
-    async def listen(self, host: str, port: int) -> Server:
-        """Bind and serve on any path; port 0 lets the system choose."""
+    async def listen(self, bound: socket.socket) -> Server:
+        """Serve on a bound socket, on any path."""
         return await serve(
             self._handle,
-            host,
-            port,
+            sock=bound,
             create_connection=PongAwareConnection,
             compression=None,
             ping_interval=None,
@@ -134,10 +134,13 @@ class StreamPort:
                 session.post(Outgoing(text, fields.TR_BOOK, (observed,)))
 
     def _keep_alive(self, exchange_ns: int, monotonic_ns: int) -> None:
-        """Send PINGPONG to every session and end those that have been silent too long."""
+        """Send PINGPONG to every session and end those that have been silent too long.
+
+        A silenced stream asks nothing, so it does not count the missing answers either.
+        """
         knobs = self._venue.faults.knobs
         for session in self._sessions:
-            if session.take_pong():
+            if session.take_pong() or knobs.silence_stream:
                 session.heard_ns = monotonic_ns
             if monotonic_ns - session.heard_ns > knobs.silence_limit_s * NS_PER_S:
                 session.finish()
