@@ -13,8 +13,8 @@ from pathlib import Path
 
 from observer_core.errors import ConfigError
 from observer_core.ids import ProcessName
-from observer_core.services.context import ChildContext
 from observer_core.settings import APP_KEY_LENGTH, APP_SECRET_LENGTH
+from observer_core.sinks.embedded import STOP_SIGNAL, embedded_dsn, server_programs
 from supervisor.specs import ChildSpec, Program
 
 LEDGER_FILE = "ledger.jsonl"
@@ -54,10 +54,7 @@ def compose_demo(options: DemoOptions) -> Demo:
     Raises:
         ConfigError: the extra `embedded` is not installed.
     """
-    # Imported here: a supervisor without --demo must not need the embedded server.
-    from observer_core.sinks.embedded import embedded_dsn, require_embedded
-
-    require_embedded()
+    server_programs()
     directory = options.directory
     rest_port, stream_port, control_port = free_ports(3)
     generator = random.Random(options.seed)  # noqa: S311 - made-up credentials of a simulated exchange
@@ -77,7 +74,7 @@ def compose_demo(options: DemoOptions) -> Demo:
         "OBSERVER_FORCE_OPEN": "true",
         "OBSERVER_SWING_SHARDS": str(options.swing_shards),
         "OBSERVER_HTTP_PORT": str(options.http_port),
-        "OBSERVER_POSTGRES_DSN": embedded_dsn(options.run_directory),
+        "OBSERVER_POSTGRES_DSN": embedded_dsn(database_socket_directory(options.run_directory)).reveal(),
     }
     exchange = Program(
         arguments=(
@@ -104,25 +101,26 @@ def compose_demo(options: DemoOptions) -> Demo:
         ),
         output=directory / "logs" / "exchange.out",
     )
+    database = Program(
+        arguments=database_command(directory, options.run_directory), output=directory / "logs" / "database.out"
+    )
     children = (
         ChildSpec(ProcessName("exchange"), "exchange", exchange),
-        ChildSpec(ProcessName("database"), "database", _DatabaseMain(directory / DATABASE_DIRECTORY)),
+        ChildSpec(ProcessName("database"), "database", database, stop_signal=STOP_SIGNAL),
     )
     return Demo(environment, children, directory / LEDGER_FILE, f"http://127.0.0.1:{control_port}")
 
 
-@dataclass(frozen=True, slots=True)
-class _DatabaseMain:
-    """Body of the child that becomes the Postgres server."""
+def database_socket_directory(run_directory: Path) -> Path:
+    """Return where the database listens: apart from our own sockets, because the server's account owns it."""
+    return run_directory / "database"
 
-    directory: Path
 
-    def __call__(self, context: ChildContext) -> int:
-        from observer_core.sinks.embedded import run_embedded
-
-        context.report_ready()
-        run_embedded(self.directory, context.settings.run_dir)
-        return 1
+def database_command(directory: Path, run_directory: Path) -> tuple[str, ...]:
+    """Return the command that becomes the demo's database server."""
+    socket_directory = database_socket_directory(run_directory)
+    program = (sys.executable, "-m", "observer_core.sinks.embedded")
+    return (*program, str(directory / DATABASE_DIRECTORY), str(socket_directory))
 
 
 def free_ports(count: int) -> list[int]:

@@ -18,8 +18,9 @@ from observer_core.bus.request import Requester, new_request_id
 from observer_core.clock import NS_PER_S, SystemClock
 from observer_core.errors import ConfigError, LinkError
 from observer_core.paths import Paths
+from observer_core.sinks.embedded import STOP_SIGNAL, deadline_in, embedded_dsn, wait_ready
 from observer_core.view import GetView, SystemView
-from supervisor.demo import DATABASE_DIRECTORY, LEDGER_FILE, own_directory
+from supervisor.demo import LEDGER_FILE, database_command, database_socket_directory, own_directory
 
 STOP_PATIENCE_S = 30.0
 START_PATIENCE_S = 60.0
@@ -132,10 +133,14 @@ class DemoRun:
 
     def balance(self) -> Books:
         """Start the database once more and compare ledger, archive, journal and rows."""
-        from observer_core.sinks.embedded import serve_embedded
-
-        with serve_embedded(self.directory / DATABASE_DIRECTORY, self.run_directory) as dsn:
-            return balance(self.directory / LEDGER_FILE, self.paths.data, dsn)
+        dsn = embedded_dsn(database_socket_directory(self.run_directory))
+        database = subprocess.Popen(database_command(self.directory, self.run_directory), stdin=subprocess.DEVNULL)
+        try:
+            wait_ready(dsn, deadline_in(START_PATIENCE_S))
+            return balance(self.directory / LEDGER_FILE, self.paths.data, dsn.reveal())
+        finally:
+            database.send_signal(STOP_SIGNAL)
+            database.wait()
 
 
 def main() -> int:

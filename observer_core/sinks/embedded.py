@@ -16,6 +16,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,9 +66,7 @@ def embedded_dsn(socket_directory: Path, database: str = DATABASE) -> Secret:
     return Secret(f"host={socket_directory} user={DATABASE} dbname={database}")
 
 
-def run_embedded(
-    data_directory: Path, socket_directory: Path, settings: Mapping[str, str] | None = None
-) -> NoReturn:
+def run_embedded(data_directory: Path, socket_directory: Path, settings: Mapping[str, str] | None = None) -> NoReturn:
     """Make the database cluster when there is none, then become the server, in the foreground.
 
     As root the server runs under an unprivileged account, which then owns both directories; PostgreSQL refuses root.
@@ -209,3 +208,7 @@ def _run(arguments: list[str], standard_input: str = "") -> None:
     if done.returncode != 0:
         last_lines = " ".join((done.stderr or done.stdout).strip().splitlines()[-3:])
         raise ProcessError(f"{Path(arguments[-3]).name} failed with status {done.returncode}: {last_lines}")
+
+
+if __name__ == "__main__":
+    run_embedded(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,120 @@
+"""A swing shard: sweeps its slice of the universe by REST, over and over.
+
+One failed call costs its 30 symbols a gap record until they are observed again, never the sweep.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from itertools import islice
+
+from observer_core.clock import NS_PER_S
+from observer_core.errors import FatalFeedError, FeedError
+from observer_core.kis.rest import RestClient
+from observer_core.market.sharding import SYMBOLS_PER_CALL
+from observer_core.messages import GapReason, Track
+from observer_core.services.assignment import AssignmentWatch
+from observer_core.services.context import ChildContext
+from observer_core.services.shard import Shard, run_shard
+
+CALLS_IN_FLIGHT = 2
+"""So that an answer's latency does not leave the shard's part of the rate budget unused."""
+WAIT_FOR_UNIVERSE_S = 0.05
+FAILED_SWEEP_PAUSE_S = 1.0
+FATAL_PAUSE_S = 30.0
+
+
+class SwingCollector:
+    """The sweeping loop of one shard."""
+
+    def __init__(self, shard: Shard, client: RestClient) -> None:
+        self._shard = shard
+        self._client = client
+        self._clock = shard.clock
+        self._watch = AssignmentWatch(shard.settings.paths)
+        self._symbols: tuple[str, ...] = ()
+        self._in_flight = asyncio.Semaphore(CALLS_IN_FLIGHT)
+        self._restart_noted = False
+
+    async def collect(self) -> None:
+        """Sweep until the shard stops."""
+        shard = self._shard
+        while not shard.stopping.is_set():
+            if not shard.running.is_set():
+                await self._paused()
+                continue
+            self._take_assignment()
+            if not self._symbols:
+                shard.update(state="waiting", note="no symbols are assigned yet")
+                await shard.pause(WAIT_FOR_UNIVERSE_S)
+                continue
+            if not self._restart_noted:
+                await shard.open_restart_gap(self._symbols)
+                self._restart_noted = True
+            shard.update(state="collecting", note="")
+            await self._sweep()
+
+    def _take_assignment(self) -> None:
+        assignment = self._watch.changed()
+        if assignment is None:
+            return
+        symbols = assignment.swing.get(self._shard.name, ())
+        self._shard.resume(set(self._symbols).difference(symbols))
+        self._symbols = symbols
+        self._shard.update(symbols=len(symbols))
+
+    async def _sweep(self) -> None:
+        shard = self._shard
+        begun_ns = self._clock.monotonic_ns()
+        symbols = iter(self._symbols)
+        calls: list[asyncio.Task[bool]] = []
+        async with asyncio.TaskGroup() as group:
+            while (chunk := tuple(islice(symbols, SYMBOLS_PER_CALL))) and self._may_go_on():
+                await self._in_flight.acquire()
+                calls.append(group.create_task(self._call(chunk)))
+        answered = sum(call.result() for call in calls)
+        shard.settle()
+        if answered == len(calls) and self._may_go_on():
+            shard.update(sweep_s=(self._clock.monotonic_ns() - begun_ns) / NS_PER_S)
+        elif not answered:
+            await shard.pause(FAILED_SWEEP_PAUSE_S)
+
+    def _may_go_on(self) -> bool:
+        return self._shard.running.is_set() and not self._shard.stopping.is_set()
+
+    async def _call(self, symbols: Sequence[str]) -> bool:
+        """Ask for up to 30 symbols and record the answer; return whether there was one."""
+        shard = self._shard
+        asked_ns = self._clock.now_ns()
+        try:
+            answer = await self._client.multi_price(symbols)
+        except FeedError as error:
+            shard.update(errors_total=shard.status.errors_total + 1, note=str(error))
+            shard.miss(GapReason.CALL_FAILED, symbols, from_ns=asked_ns, detail=str(error))
+            if isinstance(error, FatalFeedError):
+                await shard.pause(FATAL_PAUSE_S)
+            return False
+        finally:
+            self._in_flight.release()
+            shard.update(calls_total=self._client.calls_total, refused_total=self._client.refused_total)
+        shard.record(answer.records, answer.received_ns)
+        if answer.missing:
+            shard.miss(GapReason.CALL_FAILED, answer.missing, from_ns=asked_ns, detail="not in the broker's answer")
+        return True
+
+    async def _paused(self) -> None:
+        shard = self._shard
+        since_ns = shard.recorder.last_record_ns
+        if since_ns is not None:
+            shard.miss(GapReason.PAUSED, self._symbols, from_ns=since_ns)
+        shard.update(state="paused", note="paused by an operator")
+        await shard.until_running()
+
+
+async def _collect(shard: Shard) -> None:
+    async with RestClient(shard.settings, shard.clock, ordinal=shard.context.index) as client:
+        await SwingCollector(shard, client).collect()
+
+
+def run(context: ChildContext) -> int:
+    """Be a swing shard."""
+    return run_shard(context, Track.SWING, _collect)
