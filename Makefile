@@ -49,8 +49,10 @@ contracts: setup ## import directions
 
 images: setup ## Dockerfile and compose file
 	$(BIN)/hadolint docker/Dockerfile
-	$(BIN)/yamllint -s compose .github
+	$(BIN)/yamllint -s .yamllint compose .github
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose/docker-compose.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml
+	$(BIN)/check-jsonschema --builtin-schema custom.github-workflows-require-timeout .github/workflows/ci.yml
 
 check: lint types contracts images test ## everything CI runs
 
