@@ -1,0 +1,262 @@
+"""observerctl: the control protocol for scripts and for people without the console.
+
+Exit codes: 0 done; 1 refused or failed; 2 wrong usage or settings; 3 nobody answers (no supervisor, no hub, or this
+user may not ask). Data goes to standard output, everything else to standard error.
+"""
+
+import os
+import pwd
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from typing import Annotated, NoReturn
+
+import msgspec
+import typer
+
+from observer_core.bus.request import Requester, new_request_id
+from observer_core.cli.output import status_lines, ticket_line
+from observer_core.clock import NS_PER_S, Clock, SystemClock
+from observer_core.errors import ConfigError, LinkError
+from observer_core.messages import TicketUpdate, Verb
+from observer_core.settings import ClientSettings, Secret, load_client_settings
+from observer_core.view import AcquireLease, Answer, Command, GetTicket, GetView, SystemView
+
+FAILED = 1
+USAGE = 2
+NOBODY = 3
+
+_LEASE_S = 30
+_WATCH_S = 1.0
+_POLL_S = 0.1
+_FINAL = frozenset({"done", "failed", "refused"})
+_CLEAR_SCREEN = "\x1b[H\x1b[2J"
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Ask a running Observer, and give it orders. The run directory is OBSERVER_RUN_DIR.",
+)
+database = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The schema of the Postgres database.")
+app.add_typer(database, name="db")
+
+Target = Annotated[str, typer.Argument(metavar="NAME", help="Process, as `observerctl status` names it.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; goes to the audit log.")]
+Operator = Annotated[str, typer.Option("--operator", help="Who you are; your login name by default.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until it is done or has failed.")]
+Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="Longest wait of --wait, in seconds.")]
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"observerctl {metadata.version('observer')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Take the options that belong to no command."""
+
+
+@app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="The view as JSON; with --watch one line each.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Print again every second until interrupted.")] = False,
+) -> None:
+    """Show every process, writer and disk, gaps, budgets and the newest events."""
+    with _exit_codes():
+        settings, clock = load_client_settings(os.environ), SystemClock()
+        if not watch:
+            _show(_fetch_view(settings, clock), clock, as_json=as_json, compact=not sys.stdout.isatty())
+            return
+        _watch(settings, clock, as_json)
+
+
+@app.command()
+def restart(name: Target, reason: Reason, operator: Operator = "", wait: Wait = False, timeout: Timeout = 30.0) -> None:
+    """Stop one process and start it anew; no other is touched."""
+    _order(Verb.RESTART, name, reason, operator, timeout if wait else 0.0)
+
+
+@app.command()
+def pause(name: Target, reason: Reason, operator: Operator = "", wait: Wait = False, timeout: Timeout = 30.0) -> None:
+    """Stop collecting in one shard, which stays alive; a gap record covers what is missed."""
+    _order(Verb.PAUSE, name, reason, operator, timeout if wait else 0.0)
+
+
+@app.command()
+def resume(name: Target, reason: Reason, operator: Operator = "", wait: Wait = False, timeout: Timeout = 30.0) -> None:
+    """Collect again in a paused shard."""
+    _order(Verb.RESUME, name, reason, operator, timeout if wait else 0.0)
+
+
+@app.command()
+def ticket(ticket_id: Annotated[str, typer.Argument(metavar="TICKET")]) -> None:
+    """Say what became of a command."""
+    with _exit_codes(), Requester(load_client_settings(os.environ).paths.viewer_endpoint, SystemClock()) as requester:
+        _finish(_ticket_of(requester.ask(GetTicket(request_id=new_request_id(), ticket=ticket_id))))
+
+
+@database.command("upgrade")
+def upgrade_database(revision: Annotated[str, typer.Argument(metavar="REVISION")] = "head") -> None:
+    """Bring the schema up to a revision; nothing happens when it is there already."""
+    with _exit_codes(ConfigError):
+        # Imported here: Alembic and SQLAlchemy would cost every other command its quick start.
+        from observer_core.cli.db import upgrade
+
+        print(f"schema is at {upgrade(_dsn(), revision)}")
+
+
+@database.command("check")
+def check_database() -> None:
+    """Say what is wrong with the database; exit code 1 if anything is."""
+    with _exit_codes(ConfigError):
+        from observer_core.cli.db import check
+
+        problems = check(_dsn())
+        for problem in problems:
+            print(problem)
+        if problems:
+            raise typer.Exit(FAILED)
+        print("the database is in order")
+
+
+def _dsn() -> Secret:
+    dsn = load_client_settings(os.environ).postgres_dsn
+    if dsn is None:
+        raise ConfigError("OBSERVER_POSTGRES_DSN is empty: set it to the database's connection string")
+    return dsn
+
+
+def _order(verb: Verb, name: str, reason: str, operator: str, wait_s: float) -> None:
+    """Take a lease, give one order, give the lease back; then wait for its end if asked to."""
+    with _exit_codes():
+        clock = SystemClock()
+        who = operator or _login_name()
+        paths = load_client_settings(os.environ).paths
+        with Requester(paths.operator_endpoint, clock) as requester:
+            _lease(requester, who, reason, _LEASE_S)
+            command = Command(request_id=new_request_id(), verb=verb.value, target=name, operator=who, reason=reason)
+            try:
+                update = _ticket_of(requester.ask(command))
+            except LinkError as error:
+                # Not sent again: it may have been carried out.
+                raise LinkError(f"{error}\nwhat became of it: observerctl ticket {command.request_id}") from error
+            _lease(requester, who, reason, 0)
+            if wait_s:
+                update = _until_final(requester, update, clock, wait_s)
+        _finish(update, waited=bool(wait_s))
+
+
+def _until_final(requester: Requester, update: TicketUpdate, clock: Clock, wait_s: float) -> TicketUpdate:
+    deadline_ns = clock.monotonic_ns() + int(wait_s * NS_PER_S)
+    while update.state not in _FINAL and clock.monotonic_ns() < deadline_ns:
+        time.sleep(_POLL_S)
+        try:
+            update = _ticket_of(requester.ask(GetTicket(request_id=new_request_id(), ticket=update.ticket)))
+        except LinkError as error:
+            # The hub may be the one that is being restarted: its successor knows the ticket.
+            print(error, file=sys.stderr)
+    return update
+
+
+def _finish(update: TicketUpdate, *, waited: bool = False) -> None:
+    print(ticket_line(update))
+    if update.state in {"failed", "refused"}:
+        raise typer.Exit(FAILED)
+    if waited and update.state not in _FINAL:
+        print(f"not finished in time; ask later: observerctl ticket {update.ticket}", file=sys.stderr)
+        raise typer.Exit(FAILED)
+
+
+def _lease(requester: Requester, who: str, reason: str, seconds: int) -> None:
+    answer = requester.ask(AcquireLease(request_id=new_request_id(), operator=who, reason=reason, seconds=seconds))
+    if answer.error is not None:
+        _refuse(answer.error)
+
+
+def _ticket_of(answer: Answer) -> TicketUpdate:
+    if answer.ticket is None:
+        _refuse(answer.error or "the hub answered without a ticket")
+    return answer.ticket
+
+
+def _refuse(text: str) -> NoReturn:
+    print(text, file=sys.stderr)
+    raise typer.Exit(FAILED)
+
+
+def _fetch_view(settings: ClientSettings, clock: Clock) -> SystemView:
+    with Requester(settings.paths.viewer_endpoint, clock) as requester:
+        answer = requester.ask(GetView(request_id=new_request_id()))
+    if answer.view is None:
+        raise LinkError(answer.error or "the hub answered without a view")
+    return answer.view
+
+
+def _watch(settings: ClientSettings, clock: Clock, as_json: bool) -> None:
+    """Show the view every second; a hub that is gone is said once a second and waited for."""
+    with _until_interrupted():
+        while True:
+            try:
+                view = _fetch_view(settings, clock)
+            except LinkError as error:
+                print(error, file=sys.stderr)
+            else:
+                if not as_json and sys.stdout.isatty():
+                    print(_CLEAR_SCREEN, end="")
+                _show(view, clock, as_json=as_json, compact=True)
+            time.sleep(_WATCH_S)
+
+
+@contextmanager
+def _until_interrupted() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        return
+
+
+def _show(view: SystemView, clock: Clock, *, as_json: bool, compact: bool) -> None:
+    if not as_json:
+        print("\n".join(status_lines(view, clock.now_ns())), flush=True)
+        return
+    text = msgspec.json.encode(view)
+    print((text if compact else msgspec.json.format(text, indent=2)).decode(), flush=True)
+
+
+def _login_name() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
+@contextmanager
+def _exit_codes(*failures: type[Exception]) -> Iterator[None]:
+    """Turn the product's errors into words and exit codes; `failures` are answers of a peer, not wrong settings."""
+    try:
+        yield
+    except LinkError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(NOBODY) from error
+    except ConfigError as error:
+        print("\n".join(error.problems), file=sys.stderr)
+        raise typer.Exit(FAILED if isinstance(error, failures) else USAGE) from error
+
+
+if __name__ == "__main__":
+    main()
