@@ -25,6 +25,8 @@ from observer_core.journal.format import (
 )
 
 EPOCH_FILE = "epoch"
+EPOCHS_BEGIN_NS = 1_577_836_800 * NS_PER_S
+"""2020-01-01 UTC."""
 _NS_PER_DAY = 24 * 3600 * NS_PER_S
 
 
@@ -36,10 +38,11 @@ class SegmentLimits:
     age_s: float = 3600.0
 
 
-def next_epoch(directory: Path) -> Epoch:
+def next_epoch(directory: Path, now_ns: int) -> Epoch:
     """Claim the next epoch of a shard and make the claim durable; creates the journal directory.
 
-    The file and the segment names are both asked, so that losing either does not repeat an epoch.
+    An epoch must not repeat even when the whole journal is lost or an old copy of it is restored: a sink that
+    holds a later epoch would take the new records for old ones. So an epoch is never below the minutes since 2020.
 
     Raises:
         JournalError: the claim cannot be made durable (disk full, rights).
@@ -48,7 +51,7 @@ def next_epoch(directory: Path) -> Epoch:
         if not directory.is_dir():
             directory.mkdir(parents=True, exist_ok=True)
             sync_directory(directory.parent)
-        epoch = Epoch(last_epoch(directory) + 1)
+        epoch = Epoch(max(last_epoch(directory) + 1, (now_ns - EPOCHS_BEGIN_NS) // (60 * NS_PER_S)))
         replace_durably(directory / EPOCH_FILE, b"%d\n" % epoch)
     except OSError as error:
         raise JournalError(f"no epoch could be claimed in {directory}: {error}") from error
@@ -104,7 +107,7 @@ class JournalWriter:
         Raises:
             JournalError: the epoch could not be made durable.
         """
-        self.epoch = next_epoch(directory)
+        self.epoch = next_epoch(directory, clock.now_ns())
         self.bytes_total = 0
         self._directory = directory
         self._shard = shard

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from observer_core.errors import JournalError, MalformedMessage
-from observer_core.ids import Epoch, Seq, ShardName
+from observer_core.ids import Seq, ShardName
 from observer_core.journal.format import Frame, Position, SegmentName
 from observer_core.journal.reader import CHUNK_BYTES, JournalReader, Piece
 from observer_core.messages import Batch, decode_batch

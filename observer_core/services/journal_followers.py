@@ -26,6 +26,9 @@ class Lag(NamedTuple):
     """When the oldest of it was received; None = nothing is missing."""
 
 
+NO_LAG = Lag(0, None)
+
+
 class JournalFollowers:
     """All shards of one writer; used by one thread."""
 
@@ -105,6 +108,12 @@ class JournalFollowers:
                 follower.look()
             except JournalError as error:
                 self._set_aside(follower, error)
+
+    def recheck(self) -> None:
+        """Read every journal to its end again, whatever the bus said; for the last turn before a stop."""
+        self.discover()
+        for follower in self._followers.values():
+            follower.behind = True
 
     def discover(self) -> None:
         """Begin to follow the journals that have appeared."""

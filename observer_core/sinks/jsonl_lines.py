@@ -1,0 +1,90 @@
+"""The lines of the JSONL archive: one JSON object a record, and the key that says which record a line holds."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from operator import attrgetter
+
+import msgspec
+
+from observer_core.clock import NS_PER_S, kst_day
+from observer_core.ids import DayNumber, Epoch, Seq, ShardName
+from observer_core.messages import Batch, Book, Event, Gap, Quote, Record, Rejection, Trade, Usage, line_type
+from observer_core.sinks.port import Offset
+
+LINE_PREFIX: tuple[tuple[str, type], ...] = (
+    ("shard", str),
+    ("epoch", int),
+    ("seq", int),
+    ("day", int),
+    ("session_id", str),
+    ("source", str),
+    ("schema_version", int),
+)
+"""What every line begins with, after `kind`; the record's own fields follow."""
+
+LINE_TYPES: Mapping[type, type[msgspec.Struct]] = {
+    record_type: line_type(record_type, LINE_PREFIX)
+    for record_type in (Trade, Quote, Book, Gap, Rejection, Event, Usage)
+}
+
+_TIME_OF: Mapping[type, Callable[[Record], int]] = {
+    Trade: attrgetter("received_ns"),
+    Quote: attrgetter("received_ns"),
+    Book: attrgetter("received_ns"),
+    Rejection: attrgetter("received_ns"),
+    Gap: attrgetter("from_ns"),
+    Event: attrgetter("at_ns"),
+    Usage: attrgetter("minute_ns"),
+}
+"""The instant that decides a record's day, the same for every sink: when it was received, or when it happened."""
+_NS_PER_DAY = 24 * 3600 * NS_PER_S
+_KST_OFFSET_NS = 9 * 3600 * NS_PER_S
+
+
+class LineKey(msgspec.Struct, frozen=True):
+    """Which record a line holds."""
+
+    shard: ShardName
+    epoch: Epoch
+    seq: Seq
+
+    @property
+    def offset(self) -> Offset:
+        """Return it as an offset of its shard."""
+        return Offset(self.epoch, self.seq)
+
+
+_encoder = msgspec.json.Encoder()
+_key_decoder = msgspec.json.Decoder(LineKey)
+
+
+def line_objects(batch: Batch, chosen: Sequence[int]) -> list[msgspec.Struct]:
+    """Return the line objects of the chosen records of a batch, by index."""
+    after = (batch.session_id, batch.source, batch.schema_version)
+    shard, epoch, first_seq, records = batch.shard, batch.epoch, batch.first_seq, batch.records
+    types, times, fields = LINE_TYPES, _TIME_OF, msgspec.structs.astuple
+    found: list[msgspec.Struct] = []
+    for index in chosen:
+        record = records[index]
+        kind = type(record)
+        day = _day((times[kind](record) + _KST_OFFSET_NS) // _NS_PER_DAY)
+        found.append(types[kind](shard, epoch, first_seq + index, day, *after, *fields(record)))
+    return found
+
+
+@lru_cache(maxsize=64)
+def _day(days_since_1970: int) -> DayNumber:
+    return kst_day(days_since_1970 * _NS_PER_DAY)
+
+
+def encode_lines(objects: Sequence[msgspec.Struct]) -> bytes:
+    """Return the objects as UTF-8 lines, each ended by a newline."""
+    return _encoder.encode_lines(objects)
+
+
+def line_key(line: bytes | memoryview) -> LineKey | None:
+    """Return the key of a line, None when it is not a whole line of the archive."""
+    try:
+        return _key_decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
