@@ -17,7 +17,7 @@ from observer_core.errors import FeedError, MalformedMessage, ObserverError
 from observer_core.exit_codes import ExitCode
 from observer_core.ids import DayNumber, ShardName
 from observer_core.kis.master import parse_master
-from observer_core.kis.rest import download
+from observer_core.kis.transport import download
 from observer_core.market.listings import Listing
 from observer_core.market.sharding import assign, deal
 from observer_core.market.universe import Rules, Universe, build_universe, has_collapsed, hottest
@@ -103,7 +103,7 @@ class Maintenance:
     async def _fetch_universe(self, day: DayNumber) -> Universe:
         listings: list[Listing] = []
         for board, file_name in BOARDS.items():
-            body = await download(f"{self._settings.master_url}/{file_name}", self._settings)
+            body = await download(f"{self._settings.master_url}/{file_name}", self._settings.user_agent)
             self._settings.paths.listings.mkdir(parents=True, exist_ok=True)
             (self._settings.paths.listings / f"{day}-{file_name}").write_bytes(body)
             listings += parse_master(body, board, file_name)

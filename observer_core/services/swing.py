@@ -6,10 +6,12 @@ One failed call costs its 30 symbols a gap record until they are observed again,
 import asyncio
 from collections.abc import Sequence
 from itertools import islice
+from random import Random
 
 from observer_core.clock import NS_PER_S
 from observer_core.errors import FatalFeedError, FeedError
-from observer_core.kis.rest import RestClient
+from observer_core.ids import AppKeyOrdinal
+from observer_core.kis.rest import PriceAnswer, RestClient, open_rest
 from observer_core.market.sharding import SYMBOLS_PER_CALL
 from observer_core.messages import GapReason, Track
 from observer_core.services.assignment import AssignmentWatch
@@ -34,6 +36,8 @@ class SwingCollector:
         self._symbols: tuple[str, ...] = ()
         self._in_flight = asyncio.Semaphore(CALLS_IN_FLIGHT)
         self._restart_noted = False
+        self._one_by_one = shard.settings.virtual_host
+        self._symbols_per_call = 1 if self._one_by_one else SYMBOLS_PER_CALL
 
     async def collect(self) -> None:
         """Sweep until the shard stops."""
@@ -68,7 +72,7 @@ class SwingCollector:
         symbols = iter(self._symbols)
         calls: list[asyncio.Task[bool]] = []
         async with asyncio.TaskGroup() as group:
-            while (chunk := tuple(islice(symbols, SYMBOLS_PER_CALL))) and self._may_go_on():
+            while (chunk := tuple(islice(symbols, self._symbols_per_call))) and self._may_go_on():
                 await self._in_flight.acquire()
                 calls.append(group.create_task(self._call(chunk)))
         answered = sum(call.result() for call in calls)
@@ -86,7 +90,7 @@ class SwingCollector:
         shard = self._shard
         asked_ns = self._clock.now_ns()
         try:
-            answer = await self._client.multi_price(symbols)
+            answer = await self._ask(symbols)
         except FeedError as error:
             shard.update(errors_total=shard.status.errors_total + 1, note=str(error))
             shard.miss(GapReason.CALL_FAILED, symbols, from_ns=asked_ns, detail=str(error))
@@ -95,11 +99,17 @@ class SwingCollector:
             return False
         finally:
             self._in_flight.release()
-            shard.update(calls_total=self._client.calls_total, refused_total=self._client.refused_total)
+            counters = self._client.counters
+            shard.update(calls_total=counters.calls_total, refused_total=counters.refused_total)
         shard.record(answer.records, answer.received_ns)
         if answer.missing:
             shard.miss(GapReason.CALL_FAILED, answer.missing, from_ns=asked_ns, detail="not in the broker's answer")
         return True
+
+    async def _ask(self, symbols: Sequence[str]) -> PriceAnswer:
+        if self._one_by_one:
+            return await self._client.inquire_price(symbols[0])
+        return await self._client.multi_price(symbols)
 
     async def _paused(self) -> None:
         shard = self._shard
@@ -111,8 +121,14 @@ class SwingCollector:
 
 
 async def _collect(shard: Shard) -> None:
-    async with RestClient(shard.settings, shard.clock, ordinal=shard.context.index) as client:
+    settings = shard.settings
+    # Sweeping shards are dealt over the appkeys: each key brings its own budget.
+    ordinal = AppKeyOrdinal(shard.context.index % len(settings.app_keys))
+    client = open_rest(settings, ordinal, shard.clock, Random())  # noqa: S311 - jitter, not a secret
+    try:
         await SwingCollector(shard, client).collect()
+    finally:
+        await client.aclose()
 
 
 def run(context: ChildContext) -> int:
