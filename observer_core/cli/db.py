@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from observer_core.clock import Clock, SystemClock
-from observer_core.errors import ConfigError
+from observer_core.errors import ConfigError, FatalSinkError
 from observer_core.settings import Secret
 from observer_core.sinks import migrations
 from observer_core.sinks.postgres_partitions import TABLE, days_ahead, partition_name
@@ -53,15 +53,15 @@ def downgrade(dsn: Secret, revision: str = "base") -> str:
 
 def check(dsn: Secret, clock: Clock | None = None) -> list[str]:
     """Return what is wrong with the database, each with its remedy; an empty list when all is well."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
+    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
     try:
         current = _current(dsn)
         if current != head:
             return [f"schema is at {current or 'nothing'}, this version has {head}: run `observerctl db upgrade`"]
         with connect(dsn, "observer-db-check") as connection:
             return _partition_problems(connection, clock or SystemClock())
-    except ConfigError as error:
-        return error.problems
+    except (ConfigError, FatalSinkError) as error:
+        return [str(error)]
     except psycopg.Error as error:
         return [f"the database cannot be checked ({_first_line(error)}): {REMEDY}"]
 
@@ -84,7 +84,8 @@ def _current(dsn: Secret) -> str | None:
         return row[0] if row else None
 
 
-def _config() -> Config:
+def alembic_config() -> Config:
+    """Return the configuration that finds the packaged revisions; without a connection."""
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__path__[0])).replace("%", "%%"))
     return config
@@ -99,7 +100,7 @@ def _configured(dsn: Secret) -> Iterator[Config]:
         )
         with engine.begin() as connection:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
-            config = _config()
+            config = alembic_config()
             config.attributes["connection"] = connection
             yield config
 

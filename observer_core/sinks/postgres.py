@@ -19,9 +19,18 @@ from observer_core.settings import Secret
 from observer_core.sinks.dead_letters import DeadLetterFile, letter_for
 from observer_core.sinks.port import NOTHING, Offset, StoredBatch
 from observer_core.sinks.postgres_errors import Verdict
-from observer_core.sinks.postgres_load import Load, Refused, Slice, build_load, copy_load, merge_carefully, verdict_of
+from observer_core.sinks.postgres_load import (
+    STORE_ERRORS,
+    Load,
+    Refused,
+    Slice,
+    build_load,
+    copy_load,
+    merge_carefully,
+    verdict_of,
+)
 from observer_core.sinks.postgres_partitions import days_ahead, ensure_partitions
-from observer_core.sinks.postgres_rows import POISON_ERRORS, day_index
+from observer_core.sinks.postgres_rows import day_index
 from observer_core.sinks.postgres_session import open_writer_session
 from observer_core.sinks.sql.statements import statement
 
@@ -165,7 +174,7 @@ class PostgresSink:
             return self._store_carefully(connection, slices, load, offsets)
         try:
             return self._store_directly(connection, load, offsets)
-        except (psycopg.Error, *POISON_ERRORS) as error:
+        except STORE_ERRORS as error:
             verdict = verdict_of(error)
             if verdict not in {Verdict.POISON, Verdict.DUPLICATE, Verdict.NO_PARTITION}:
                 raise
@@ -209,10 +218,11 @@ class PostgresSink:
         """Sync the letters before the commit; a transaction tried again in this process does not repeat them."""
         now_ns = self._clock.now_ns()
         letters = []
-        for batch, index, code, reason in refused:
-            key = (batch.shard, batch.epoch, batch.first_seq + index)
-            if key not in self._lettered:
-                letters.append(letter_for(_single(batch, index), sink=self._name, at_ns=now_ns, code=code, reason=reason))
+        for batch, position, code, reason in refused:
+            if (batch.shard, batch.epoch, batch.first_seq + position) in self._lettered:
+                continue
+            single = _single(batch, position)
+            letters.append(letter_for(single, sink=self._name, at_ns=now_ns, code=code, reason=reason))
         try:
             self._dead_letters.append(letters, now_ns)
         except OSError as error:
@@ -244,14 +254,14 @@ class PostgresSink:
             raise
 
 
-def _single(batch: Batch, index: int) -> Batch:
+def _single(batch: Batch, position: int) -> Batch:
     return Batch(
         shard=batch.shard,
         epoch=batch.epoch,
-        first_seq=Seq(batch.first_seq + index),
+        first_seq=Seq(batch.first_seq + position),
         received_ns=batch.received_ns,
         source=batch.source,
         session_id=batch.session_id,
-        records=(batch.records[index],),
+        records=(batch.records[position],),
         schema_version=batch.schema_version,
     )

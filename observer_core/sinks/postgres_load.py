@@ -30,6 +30,8 @@ from observer_core.sinks.sql.statements import statement
 STAGE = "observer_stage"
 """The staging table of `create_stage.sql` and `merge_stage.sql`: temporary, emptied by every commit."""
 
+STORE_ERRORS: tuple[type[Exception], ...] = (psycopg.Error, *POISON_ERRORS)
+"""What an attempt to store rows raises, from the driver or from the encoding of a value."""
 
 
 class Slice(NamedTuple):
@@ -44,7 +46,7 @@ class Refused(NamedTuple):
     """A record that no table takes."""
 
     batch: Batch
-    index: int
+    position: int
     code: str
     reason: str
 
@@ -75,22 +77,22 @@ def build_load(slices: Iterable[Slice]) -> Load:
     for piece in slices:
         batch = piece.batch
         maker = RowMaker(batch)
-        for index in range(piece.start, piece.stop):
+        for position in range(piece.start, piece.stop):
             try:
-                _add(load, maker, batch, index)
+                _add(load, maker, batch, position)
             except POISON_ERRORS as error:
-                load.refused.append(Refused(batch, index, type(error).__name__, str(error)))
+                load.refused.append(Refused(batch, position, type(error).__name__, str(error)))
     return load
 
 
-def _add(load: Load, maker: RowMaker, batch: Batch, index: int) -> None:
-    record = batch.records[index]
+def _add(load: Load, maker: RowMaker, batch: Batch, position: int) -> None:
+    record = batch.records[position]
     kind = type(record)
     make = OBSERVATION_MAKERS.get(kind)
     if make is None:
-        load.others.setdefault(kind, []).append(maker.side_row(record, batch.first_seq + index))
+        load.others.setdefault(kind, []).append(maker.side_row(record, batch.first_seq + position))
         return
-    row = make(maker, record, batch.first_seq + index)
+    row = make(maker, record, batch.first_seq + position)
     key = (row[DAY_VALUE], kind)
     rows = load.observations.get(key)
     if rows is None:
@@ -173,7 +175,7 @@ def merge_carefully(connection: psycopg.Connection, slices: Sequence[Slice]) -> 
     try:
         with connection.transaction():
             inserted = merge_load(connection, load)
-    except (psycopg.Error, *POISON_ERRORS) as error:
+    except STORE_ERRORS as error:
         if verdict_of(error) is not Verdict.POISON:
             raise
         return _halve(connection, slices, error)
@@ -183,9 +185,9 @@ def merge_carefully(connection: psycopg.Connection, slices: Sequence[Slice]) -> 
 def _halve(connection: psycopg.Connection, slices: Sequence[Slice], error: Exception) -> Merged:
     first, second = halves(slices)
     if not second:
-        batch, index, _ = first[0]
+        batch, position, _ = first[0]
         code = (error.sqlstate if isinstance(error, psycopg.Error) else None) or type(error).__name__
-        return Merged(0, 0, (Refused(batch, index, code, str(error)),))
+        return Merged(0, 0, (Refused(batch, position, code, str(error)),))
     left = merge_carefully(connection, first)
     right = merge_carefully(connection, second)
     return Merged(left.inserted + right.inserted, left.existing + right.existing, left.refused + right.refused)
@@ -225,4 +227,3 @@ class ReplayInserter:
         ensure_partitions(self._connection, build_load(slices).days)
         with self._connection.transaction():
             return merge_carefully(self._connection, slices)
-

@@ -269,7 +269,7 @@ class RowMaker:
             book.venue_code,
         )
 
-    def side_row(self, record: Gap | Rejection | Event | Usage, seq: int) -> Row:
+    def side_row(self, record: Record, seq: int) -> Row:
         """Return the parameters of the statement in `SIDE_STATEMENTS` for a record that is no observation."""
         key = (day_date(day_index(record_time_ns(record))), self._shard, self._epoch, seq)
         match record:
@@ -294,6 +294,8 @@ class RowMaker:
                 return (*key, record.at_ns, at, record.severity, record.name, record.subject, record.text)
             case Usage():
                 return (*key, *_usage_values(record))
+            case Trade() | Quote() | Book():
+                raise TypeError("an observation goes by COPY")
             case _:
                 assert_never(record)
 

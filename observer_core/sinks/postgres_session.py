@@ -44,9 +44,7 @@ def connect(dsn: Secret, application_name: str = "observer-postgres-writer") -> 
         tcp_user_timeout=TCP_USER_TIMEOUT_MS,
     )
     try:
-        connection.execute(
-            statement("session_settings"), (STATEMENT_TIMEOUT, LOCK_TIMEOUT, IDLE_TRANSACTION_TIMEOUT)
-        )
+        connection.execute(statement("session_settings"), (STATEMENT_TIMEOUT, LOCK_TIMEOUT, IDLE_TRANSACTION_TIMEOUT))
     except BaseException:
         connection.close()
         raise

@@ -5,7 +5,7 @@ Separate from the sink so that migrations and the writer read the same texts.
 
 from functools import cache
 from importlib import resources
-from typing import LiteralString, cast
+from typing import LiteralString
 
 
 @cache
@@ -16,4 +16,4 @@ def statement(name: str) -> LiteralString:
         FileNotFoundError: the package carries no such file.
     """
     # The text is part of the package, which is what LiteralString is there to guarantee.
-    return cast(LiteralString, (resources.files(__package__) / f"{name}.sql").read_text(encoding="utf-8"))
+    return (resources.files(__package__) / f"{name}.sql").read_text(encoding="utf-8")
