@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 from contextlib import suppress
+from random import Random
 
 from msgspec.structs import replace
 
@@ -22,6 +23,7 @@ from observer_core.market.listings import Listing
 from observer_core.market.sharding import assign, deal
 from observer_core.market.universe import Rules, Universe, build_universe, has_collapsed, hottest
 from observer_core.messages import ServiceStatus
+from observer_core.pacing.backoff import Backoff
 from observer_core.services.assignment import (
     Assignment,
     newest_universe,
@@ -36,7 +38,9 @@ from observer_core.settings import Settings
 logger = logging.getLogger(__name__)
 
 BOARDS = {"kospi": "kospi_code.mst.zip", "kosdaq": "kosdaq_code.mst.zip"}
-RETRY_S = 5.0
+LOOK_S = 1.0
+RETRY_FLOOR_S = 0.2
+RETRY_CAP_S = 30.0
 
 
 class CollapsedUniverseError(ObserverError):
@@ -61,6 +65,7 @@ class Maintenance:
             state="starting",
         )
         self._day: DayNumber | None = None
+        self._backoff = Backoff(RETRY_FLOOR_S, RETRY_CAP_S, Random())  # noqa: S311 - jitter, not a secret
 
     async def run(self) -> int:
         """Work until told to stop."""
@@ -72,7 +77,11 @@ class Maintenance:
         self._context.report_ready()
         reporter = asyncio.create_task(self._report())
         while not self._stopping.is_set():
-            pause_s = 1.0 if await self._keep_day() else RETRY_S
+            if await self._keep_day():
+                self._backoff.reset()
+                pause_s = LOOK_S
+            else:
+                pause_s = self._backoff.next_delay_s()
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._stopping.wait()
