@@ -25,7 +25,7 @@ async def receive(urls: dict[str, str], wanted: int) -> int:
     async with httpx.AsyncClient(base_url=urls["rest_url"]) as client:
         key = await issue_approval(client)
     received = 0
-    async with connect(urls["ws_url"], ping_interval=None, compression=None) as ws:
+    async with connect(urls["ws_url"], ping_interval=None, compression=None, max_queue=None) as ws:
         for code in ("005930", "000660", "402340"):
             await ws.send(registration(key, TR_TRADE, code))
         while received < wanted:
