@@ -2,7 +2,7 @@
 
 Separate from the rules that choose among the listings. Lines are sliced as bytes: names are cp949, where a Hangul
 syllable is two bytes, so that decoded text has other offsets (KIS protocol notes §6). A bad line costs its own
-security, with a warning; a file with many is refused, because a list that lost its half looks like a market that shrank.
+security, with a warning; a file with many is refused: a list that lost its half looks like a market that shrank.
 """
 
 import io

@@ -7,20 +7,21 @@ does with a batch that failed is the sweep's business.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from observer_core.clock import NS_PER_MS, Clock
 from observer_core.errors import FeedError, RateRefusedError, ReauthenticateError
+from observer_core.ids import AppKeyOrdinal
 from observer_core.kis.auth import ApprovalKeys, TokenStore, cache_path, issue_token
 from observer_core.kis.classify import rest_failure
 from observer_core.kis.fields import MULTI_PRICE_SLOTS, TR_INQUIRE_PRICE, TR_MULTI_PRICE
 from observer_core.kis.quotes import CallTimes, QuoteRows, parse_inquire_price, parse_multi_price
-from observer_core.kis.transport import Answer, DroppedConnectionError, Transport, download_file
+from observer_core.kis.transport import Answer, DroppedConnectionError, Transport
 from observer_core.messages import Quote, Rejection
 from observer_core.pacing.rate import Priority, RateBudget, Slot, budget_path, effective_limit
-from observer_core.settings import Secret, Settings
+from observer_core.settings import AppKey, Secret, Settings
 
 _QUOTATIONS = "/uapi/domestic-stock/v1/quotations"
 _KRX = "J"
@@ -58,53 +59,19 @@ class _Tries:
     reauthenticated: bool = False
 
 
+@dataclass(slots=True)
 class RestClient:
-    """The broker's REST side for one appkey in this process.
+    """The broker's REST side for one appkey in this process; build it with `open_rest`."""
 
-    Build it in the process that uses it, after the fork. `ordinal` may be any number: shards are dealt out over the
-    configured appkeys.
-    """
-
-    def __init__(self, settings: Settings, clock: Clock, *, ordinal: int, rng: Random | None = None) -> None:
-        ordinal %= len(settings.app_keys)
-        app_key = settings.app_keys[ordinal]
-        transport = Transport(settings.rest_url, settings.user_agent, settings.rest_timeout_s, clock)
-        self._transport = transport
-        self._app_key = app_key
-        self._clock = clock
-        self._keep_raw = settings.keep_raw
-        # Jitter keeps processes apart; it protects nothing.
-        self._rng = rng or Random()  # noqa: S311
-        self.counters = RestCounters()
-        self.budget = RateBudget(
-            budget_path(settings.paths.budgets, ordinal),
-            effective_limit(settings.rest_limit_per_s, settings.virtual_host),
-        )
-        self.tokens = TokenStore(
-            cache_path(settings.token_cache_dir, app_key, settings.rest_url),
-            lambda: issue_token(transport, app_key),
-            clock,
-        )
-        self.approvals = ApprovalKeys(transport, app_key, clock)
-
-    async def __aenter__(self) -> Self:
-        """Return the client."""
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Close the connections and give the budget's descriptor back."""
-        await self._transport.aclose()
-        self.budget.close()
-
-    @property
-    def calls_total(self) -> int:
-        """Return the quotation calls sent, with every retry."""
-        return self.counters.calls_total
-
-    @property
-    def refused_total(self) -> int:
-        """Return the calls that the broker refused for their rate."""
-        return self.counters.refused_total
+    transport: Transport
+    tokens: TokenStore
+    approvals: ApprovalKeys
+    budget: RateBudget
+    app_key: AppKey
+    clock: Clock
+    keep_raw: bool
+    rng: Random
+    counters: RestCounters = field(default_factory=RestCounters)
 
     async def multi_price(self, symbols: Sequence[str], priority: Priority = Priority.SWEEP) -> PriceAnswer:
         """Ask for the prices of up to 30 symbols in one call. Real host only.
@@ -121,7 +88,7 @@ class RestClient:
         )
         answer = await self._call(TR_MULTI_PRICE, f"{_QUOTATIONS}/intstock-multprice?{query}", priority)
         times = CallTimes(answer.requested_ns, answer.received_ns)
-        return _price_answer(parse_multi_price(answer.body, symbols, times, self._keep_raw), times)
+        return _price_answer(parse_multi_price(answer.body, symbols, times, self.keep_raw), times)
 
     async def inquire_price(self, symbol: str, priority: Priority = Priority.SWEEP) -> PriceAnswer:
         """Ask for the price of one symbol; the only way on the virtual host. No best ask and bid in it.
@@ -133,7 +100,12 @@ class RestClient:
         query = f"FID_COND_MRKT_DIV_CODE={_KRX}&FID_INPUT_ISCD={symbol}"
         answer = await self._call(TR_INQUIRE_PRICE, f"{_QUOTATIONS}/inquire-price?{query}", priority)
         times = CallTimes(answer.requested_ns, answer.received_ns)
-        return _price_answer(parse_inquire_price(answer.body, symbol, times, self._keep_raw), times)
+        return _price_answer(parse_inquire_price(answer.body, symbol, times, self.keep_raw), times)
+
+    async def aclose(self) -> None:
+        """Close the connections and give the budget's descriptor back."""
+        await self.transport.aclose()
+        self.budget.close()
 
     async def _call(self, tr_id: str, path: str, priority: Priority) -> Answer:
         tries = _Tries()
@@ -150,7 +122,7 @@ class RestClient:
         match error:
             case RateRefusedError() if tries.refused < _REFUSED_RETRIES:
                 tries.refused += 1
-                await asyncio.sleep(self._rng.uniform(*_REFUSED_PAUSE_S))
+                await asyncio.sleep(self.rng.uniform(*_REFUSED_PAUSE_S))
             case ReauthenticateError() if not tries.reauthenticated:
                 tries.reauthenticated = True
                 self.counters.reauthenticated_total += 1
@@ -162,35 +134,35 @@ class RestClient:
                 raise error
 
     async def _attempt(self, tr_id: str, path: str, token: Secret, priority: Priority) -> Answer:
-        slot = await self.budget.acquire(self._clock, priority)
+        slot = await self.budget.acquire(self.clock, priority)
 
         async def renew_slot() -> None:
             # Connecting took longer than a slot may be trusted for: the broker will count this call later than the
             # budget thinks, so it gets a slot of now; the old one ends unused.
             nonlocal slot
-            if self._clock.monotonic_ns() - slot.taken_ns > _STALE_NS:
-                slot = await self.budget.acquire(self._clock, priority)
+            if self.clock.monotonic_ns() - slot.taken_ns > _STALE_NS:
+                slot = await self.budget.acquire(self.clock, priority)
 
         self.counters.calls_total += 1
-        answer = await self._transport.get(path, self._headers(tr_id, token), renew_slot)
+        answer = await self.transport.get(path, self._headers(tr_id, token), renew_slot)
         self._complete(slot)
         failure = rest_failure(answer.status, answer.body)
         if isinstance(failure, RateRefusedError):
             self.counters.refused_total += 1
-            self.budget.refused(self._clock.monotonic_ns())
+            self.budget.refused(self.clock.monotonic_ns())
         if failure is not None:
             raise failure
         return answer
 
     def _complete(self, slot: Slot) -> None:
-        self.budget.complete(slot, self._clock.monotonic_ns())
+        self.budget.complete(slot, self.clock.monotonic_ns())
 
     def _headers(self, tr_id: str, token: Secret) -> dict[str, str]:
         return {
             "content-type": "application/json; charset=utf-8",
             "authorization": f"Bearer {token.reveal()}",
-            "appkey": self._app_key.key.reveal(),
-            "appsecret": self._app_key.secret.reveal(),
+            "appkey": self.app_key.key.reveal(),
+            "appsecret": self.app_key.secret.reveal(),
             "tr_id": tr_id,
             "custtype": "P",
             "tr_cont": "",
@@ -201,10 +173,24 @@ def _price_answer(rows: QuoteRows, times: CallTimes) -> PriceAnswer:
     return PriceAnswer(times.requested_ns, times.received_ns, rows.records, rows.missing)
 
 
-async def download(url: str, settings: Settings) -> bytes:
-    """Return the content of a public file of the broker (listing files); no credential is sent.
-
-    Raises:
-        TransientFeedError: it cannot be had now.
-    """
-    return await download_file(url, settings.user_agent)
+def open_rest(settings: Settings, ordinal: AppKeyOrdinal, clock: Clock, rng: Random) -> RestClient:
+    """Build the client of an appkey, in the process that will use it (after the fork)."""
+    app_key = settings.app_keys[ordinal]
+    transport = Transport(settings.rest_url, settings.user_agent, settings.rest_timeout_s, clock)
+    return RestClient(
+        transport=transport,
+        tokens=TokenStore(
+            cache_path(settings.token_cache_dir, app_key, settings.rest_url),
+            lambda: issue_token(transport, app_key),
+            clock,
+        ),
+        approvals=ApprovalKeys(transport, app_key, clock),
+        budget=RateBudget(
+            budget_path(settings.paths.budgets, ordinal),
+            effective_limit(settings.rest_limit_per_s, settings.virtual_host),
+        ),
+        app_key=app_key,
+        clock=clock,
+        keep_raw=settings.keep_raw,
+        rng=rng,
+    )
