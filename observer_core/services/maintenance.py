@@ -18,7 +18,7 @@ from observer_core.errors import FeedError, MalformedMessage, ObserverError
 from observer_core.exit_codes import ExitCode
 from observer_core.ids import DayNumber, ShardName
 from observer_core.kis.master import parse_master
-from observer_core.kis.transport import download
+from observer_core.kis.transport import download_file
 from observer_core.market.listings import Listing
 from observer_core.market.sharding import assign, deal
 from observer_core.market.universe import Rules, Universe, build_universe, has_collapsed, hottest
@@ -78,7 +78,7 @@ class Maintenance:
         reporter = asyncio.create_task(self._report())
         while not self._stopping.is_set():
             if await self._keep_day():
-                self._backoff.reset()
+                self._backoff.stable()
                 pause_s = LOOK_S
             else:
                 pause_s = self._backoff.next_delay_s()
@@ -112,7 +112,7 @@ class Maintenance:
     async def _fetch_universe(self, day: DayNumber) -> Universe:
         listings: list[Listing] = []
         for board, file_name in BOARDS.items():
-            body = await download(f"{self._settings.master_url}/{file_name}", self._settings.user_agent)
+            body = await download_file(f"{self._settings.master_url}/{file_name}", self._settings.user_agent)
             self._settings.paths.listings.mkdir(parents=True, exist_ok=True)
             (self._settings.paths.listings / f"{day}-{file_name}").write_bytes(body)
             listings += parse_master(body, board, file_name)
