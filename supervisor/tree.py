@@ -145,14 +145,16 @@ class Tree:
         return commands
 
     def _each(self, act: Callable[[Child], Step]) -> list[Command]:
-        return [command for child in list(self.children.values()) for command in self._put(act(child))]
+        return [command for name in self.children for command in self._put(act(self.children[name]))]
 
     def _passed(self, now: Moment) -> list[Command]:
         commands: list[Command] = []
-        for child in list(self.children.values()):
-            commands += self._put(policy.passed(child, self.limits, now))
-            if not child.stable and self.children[child.name].stable:
-                commands += self._proved(child.name, now)
+        # By name, because what one child proves may change others that come after it.
+        for name in self.children:
+            was_stable = self.children[name].stable
+            commands += self._put(policy.passed(self.children[name], self.limits, now))
+            if self.children[name].stable and not was_stable:
+                commands += self._proved(name, now)
         return commands
 
     def _proved(self, name: str, now: Moment) -> list[Command]:

@@ -100,7 +100,7 @@ def test_quarantine_outlives_the_supervisor_and_an_order_ends_it(tmp_path: Path)
         crash.unlink()
         tree.order(_order("t-1", Verb.RESTART, "swing-0"))
         tree.ticket("t-1", "done")
-        assert len([entry for entry in tree.entries("swing-0", "start")]) >= 4
+        assert len(tree.entries("swing-0", "start")) >= 4
 
 
 def test_hub_that_reads_nothing_or_dies_does_not_matter(tmp_path: Path) -> None:

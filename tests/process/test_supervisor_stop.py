@@ -123,7 +123,7 @@ def test_supervisor_stays_a_parent_that_may_fork(tmp_path: Path) -> None:
         os.kill(_all_started(tree, FULL)["swing-0"], signal.SIGKILL)
         tree.started("swing-0", 2)
         own = Path(f"/proc/{tree.process.pid}")
-        targets = [os.readlink(fd) for fd in (own / "fd").iterdir()]
+        targets = [str(fd.readlink()) for fd in (own / "fd").iterdir()]
         assert len(list((own / "task").iterdir())) == 1
         assert not [target for target in targets if target.startswith("socket:") or "event" in target], targets
         until(lambda: "Z" not in children_of(tree.process.pid).values(), "a zombie stays")
@@ -141,7 +141,7 @@ def test_services_are_imported_without_thread_context_or_socket() -> None:
         "assert 'observer_core.services.hub' in sys.modules, 'hub'\n"
         "assert zmq.Context._instance is None\n"
         "assert len(os.listdir('/proc/self/task')) == 1, 'threads'\n"
-        "links = [os.readlink(fd) for fd in Path('/proc/self/fd').iterdir() if fd.exists()]\n"
+        "links = [str(fd.readlink()) for fd in Path('/proc/self/fd').iterdir() if fd.exists()]\n"
         "assert not [link for link in links if link.startswith('socket:') or 'event' in link], links\n"
         "assert 'textual' not in sys.modules and 'pandas' not in sys.modules\n"
     )

@@ -1,0 +1,76 @@
+"""Which children a configuration means, when sessions open, and what the command says about it."""
+
+import dataclasses
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from observer_core.clock import KST
+from observer_core.exit_codes import ExitCode
+from observer_core.settings import AppKey, Secret
+from supervisor import linux
+from supervisor.__main__ import main
+from supervisor.children import compose, next_opening_ns
+from tests.fixtures.supervised import settings_in
+
+
+def _ns(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=KST).timestamp()) * 10**9
+
+
+def test_children_follow_the_settings(tmp_path: Path) -> None:
+    settings = dataclasses.replace(settings_in(tmp_path), swing_shards=2, postgres_dsn=None)
+    assert [child.name for child in compose(settings)] == [
+        "swing-0",
+        "swing-1",
+        "scalp-0",
+        "jsonl",
+        "hub",
+        "maintenance",
+    ]
+    key = AppKey(Secret("a" * 36), Secret("b" * 180))
+    richer = dataclasses.replace(settings, postgres_dsn=Secret("postgresql://x"), app_keys=(key, key))
+    children = {str(child.name): child for child in compose(richer)}
+    assert {"scalp-0", "scalp-1", "postgres"} <= children.keys()
+    assert (children["scalp-1"].kind, children["scalp-1"].index) == ("scalp", 1)
+
+
+@pytest.mark.parametrize(
+    ("now", "opens"),
+    [
+        ("2026-09-21T03:00:00", "2026-09-21T08:00:00"),
+        ("2026-09-21T08:00:00", "2026-09-22T08:00:00"),
+        ("2026-09-25T21:00:00", "2026-09-28T08:00:00"),
+    ],
+)
+def test_next_opening_skips_nights_and_weekends(now: str, opens: str) -> None:
+    assert next_opening_ns(_ns(now)) == _ns(opens)
+
+
+def test_check_config_tells_every_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KIS_APP_KEY", "short")
+    monkeypatch.setenv("OBSERVER_SWING_SHARDS", "many")
+    assert main(["--check-config"]) == ExitCode.CONFIG
+    problems = capsys.readouterr().err
+    assert "KIS_APP_KEY has 5 characters" in problems
+    assert "OBSERVER_SWING_SHARDS='many'" in problems
+    monkeypatch.setenv("KIS_APP_KEY", "k" * 36)
+    monkeypatch.setenv("KIS_APP_SECRET", "s" * 180)
+    monkeypatch.setenv("OBSERVER_SWING_SHARDS", "1")
+    assert main(["--check-config"]) == ExitCode.OK
+    assert "swing-0, scalp-0, jsonl" in capsys.readouterr().out
+
+
+def test_out_of_memory_kills_are_read_from_the_own_group(tmp_path: Path) -> None:
+    file = linux.memory_events_file("12:cpu:/x\n0::/app/one\n", tmp_path)
+    assert file == tmp_path / "app" / "one" / "memory.events"
+    file.parent.mkdir(parents=True)
+    file.write_text("low 0\noom 4\noom_kill 3\n")
+    assert linux.out_of_memory_kills(file) == 3
+    file.write_text("rubbish here now\n")
+    assert linux.out_of_memory_kills(file) == 0
+    assert linux.out_of_memory_kills(tmp_path / "none") == 0
+    assert linux.memory_events_file("1:name=x:/y\n", tmp_path) is None
