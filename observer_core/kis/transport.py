@@ -103,7 +103,7 @@ class Transport:
         return Answer(response.status_code, response.content, requested_ns, self._clock.now_ns())
 
 
-async def download(url: str, user_agent: str, timeout_s: float = _DOWNLOAD_TIMEOUT_S) -> bytes:
+async def download_file(url: str, user_agent: str, timeout_s: float = _DOWNLOAD_TIMEOUT_S) -> bytes:
     """Return the content of a public file of the broker (listing files); no credential is sent.
 
     Raises:
