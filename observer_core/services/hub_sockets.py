@@ -60,11 +60,14 @@ class HubSockets:
             self._closing.callback(self.feed.close)
             # Status and subscriptions are drained at every turn: plain sockets, no wake-up per message.
             plain: zmq.Context[zmq.Socket[bytes]] = zmq.Context.shadow(self._context)
+            # A shadow does not tell its original of its sockets: they are closed here, before the context ends.
             self.status = plain.socket(zmq.SUB)
+            self._closing.callback(self.status.close, linger=0)
             self.status.setsockopt(zmq.RCVHWM, 1_000)
             self.status.setsockopt(zmq.SUBSCRIBE, b"")
             bind_private(self.status, paths.status_endpoint)
             self.publish = plain.socket(zmq.XPUB)
+            self._closing.callback(self.publish.close, linger=0)
             self.publish.setsockopt(zmq.SNDHWM, _VIEWER_QUEUE)
             # Every subscription and its end is reported, also a viewer's that died: that is how they are counted.
             self.publish.setsockopt(zmq.XPUB_VERBOSER, 1)

@@ -106,6 +106,8 @@ class HubState:
             self.view = msgspec.structs.replace(
                 self.view,
                 seq=self.view.seq + 1,
+                # Made anew, so that the rows stand in the supervisor's order.
+                processes=(),
                 supervisor_pid=self.tree.supervisor_pid,
                 started_ns=self.tree.started_ns,
             )
