@@ -1,0 +1,120 @@
+"""Entry point of `observer-tui`: arguments, refusals, then either plain output or the screen.
+
+Textual takes most of the start-up time, so it is imported last and never for plain output.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+from enum import IntEnum
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from typing import TYPE_CHECKING
+
+from observer_tui.options import Options, parse_options
+
+if TYPE_CHECKING:
+    from observer_tui.view_feed import ViewFeed
+
+
+class TuiExit(IntEnum):
+    """How the console ends; a signal ends it with 128 plus its number."""
+
+    OK = 0
+    NO_ANSWER = 1
+    USAGE = 2
+    NO_TERMINAL = 3
+
+
+def main() -> int:
+    """Run `observer-tui`; return its exit code."""
+    version = _version()
+    options = parse_options(sys.argv[1:], os.environ, version)
+    if options.once or options.watch:
+        return _print_plain(options)
+    return _open_screen(options, version)
+
+
+def _version() -> str:
+    try:
+        return installed_version("observer")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _print_plain(options: Options) -> int:
+    from observer_core.clock import SystemClock
+    from observer_tui.plain import print_changes, print_once
+    from observer_tui.words import Words
+
+    clock, words = SystemClock(), Words(options.language)
+    emit = lambda line: print(line, flush=True)  # noqa: E731 - print with one option fixed
+    try:
+        if options.watch:
+            asyncio.run(print_changes(_feed(options), clock, emit, words))
+            return TuiExit.OK
+        failure = asyncio.run(
+            print_once(_feed(options), clock, emit, as_json=options.as_json, wait_s=options.wait_s, words=words)
+        )
+    except KeyboardInterrupt:
+        return TuiExit.OK
+    except BrokenPipeError:
+        # The reader (head, grep -q) has what it wanted; keep the interpreter from complaining at exit.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return TuiExit.OK
+    if failure is not None:
+        print(f"observer-tui: {failure}", file=sys.stderr)
+        return TuiExit.NO_ANSWER
+    return TuiExit.OK
+
+
+def _feed(options: Options) -> "ViewFeed":
+    from observer_core.bus.view_link import ViewLink
+    from observer_core.clock import SystemClock
+    from observer_core.paths import Paths
+    from observer_tui.view_feed import ViewFeed
+
+    paths = Paths(*(options.run_dir.absolute(),) * 5)
+    return ViewFeed(ViewLink(paths, SystemClock(), client=f"observer-tui {_version()}", operator=options.operator))
+
+
+def _open_screen(options: Options, version: str) -> int:
+    from observer_core.clock import SystemClock
+    from observer_tui.terminal import draws_blocks_wide, is_terminal, wait_for_size
+
+    if not is_terminal():
+        print("observer-tui: no terminal: run it in one (ssh -t, docker exec -it), or use --once", file=sys.stderr)
+        return TuiExit.NO_TERMINAL
+    # Both are read when Textual is imported. Smooth scrolling costs thirty times the bytes of a jump.
+    os.environ["TEXTUAL_ANIMATIONS"] = "none"
+    os.environ["TEXTUAL_SMOOTH_SCROLL"] = "0"
+    clock = SystemClock()
+    wait_for_size(clock)
+    wide = False if options.ascii_only else draws_blocks_wide(_import_app, clock)
+    from observer_tui.app import ConsoleApp
+    from observer_tui.drawing_app import ConsoleOptions
+
+    app = ConsoleApp(
+        _feed(options),
+        clock,
+        ConsoleOptions(
+            operator=options.operator,
+            language=options.language,
+            theme=options.theme,
+            ascii_only=options.ascii_only or wide,
+            capture_dir=options.capture_dir,
+            version=version,
+        ),
+    )
+    app.run(mouse=options.mouse)
+    return app.return_code or 0
+
+
+def _import_app() -> None:
+    import observer_tui.app  # noqa: F401 - imported for its time only
+
+
+if __name__ == "__main__":
+    sys.exit(main())

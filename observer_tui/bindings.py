@@ -1,0 +1,159 @@
+"""The one table of keys. Footer, help, palette, `check_action` and the tests are generated from it.
+
+No lowercase key changes the core. A key is spelled as Textual spells it; `shown` is how the screen spells it.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from observer_tui.ui_state import Page
+
+Group = Literal["pages", "move", "look", "take", "order", "console"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyBinding:
+    """One action of the console."""
+
+    id: str
+    keys: str
+    """Textual's names, separated by commas."""
+    shown: str
+    action: str
+    label: str
+    """One or two words for the footer; looked up in `words`."""
+    help: str
+    group: Group
+    pages: frozenset[Page] = frozenset(Page)
+    orders: bool = False
+    """Whether it gives an order, so that it needs a lease and a live link."""
+    footer: int = 0
+    """Place in the footer, 1 first; 0 = not shown there."""
+
+
+_ROWS = frozenset({Page.OVERVIEW, Page.PROCESS})
+_EVENTS = frozenset({Page.EVENTS, Page.OVERVIEW})
+
+BINDINGS: tuple[KeyBinding, ...] = (
+    KeyBinding("help", "question_mark,f1", "?", "help", "help", "this page", "console", footer=1),
+    KeyBinding("command", "colon", ":", "command", "command", "type a command", "console", footer=2),
+    KeyBinding("palette", "ctrl+p", "^P", "command_palette", "palette", "find a command by name", "console"),
+    KeyBinding("overview", "1", "1", "page('overview')", "Overview", "everything on one page", "pages"),
+    KeyBinding("process", "2", "2", "page('process')", "Process", "the selected process", "pages"),
+    KeyBinding("storage", "3", "3", "page('storage')", "Storage", "writers, disks, gaps, budgets", "pages"),
+    KeyBinding("events", "4,l", "4 l", "page('events')", "Events", "what happened, newest first", "pages"),
+    KeyBinding("open", "enter", "enter", "open", "open", "open the selected process", "pages", _ROWS, footer=4),
+    KeyBinding("back", "escape,backspace", "esc", "back", "back", "one page back, filter cleared", "pages", footer=5),
+    KeyBinding("up", "up,k", "up k", "move(-1)", "up", "one row up", "move"),
+    KeyBinding("down", "down,j", "dn j", "move(1)", "down", "one row down", "move"),
+    KeyBinding("page_up", "pageup", "PgUp", "move(-10)", "page up", "ten rows up", "move"),
+    KeyBinding("page_down", "pagedown", "PgDn", "move(10)", "page down", "ten rows down", "move"),
+    KeyBinding("top", "g,home", "g", "move(-100000)", "top", "first row", "move"),
+    KeyBinding("bottom", "G,end", "G", "move(100000)", "bottom", "last row", "move"),
+    KeyBinding(
+        "filter",
+        "slash",
+        "/",
+        "filter",
+        "filter",
+        "show only what matches: text, !text, -f fz, lag>5",
+        "look",
+        frozenset({Page.OVERVIEW, Page.EVENTS}),
+        footer=3,
+    ),
+    KeyBinding("sort", "s", "s", "sort", "sort", "choose the sort order", "look", frozenset({Page.OVERVIEW}), footer=6),
+    KeyBinding(
+        "sort_left",
+        "less_than_sign",
+        "<",
+        "sort_step(-1)",
+        "sort left",
+        "previous sort order",
+        "look",
+        frozenset({Page.OVERVIEW}),
+    ),
+    KeyBinding(
+        "sort_right",
+        "greater_than_sign",
+        ">",
+        "sort_step(1)",
+        "sort right",
+        "next sort order",
+        "look",
+        frozenset({Page.OVERVIEW}),
+    ),
+    KeyBinding("invert", "I", "I", "invert", "invert", "turn the sort order round", "look", frozenset({Page.OVERVIEW})),
+    KeyBinding("severe", "exclamation_mark", "!", "severe", "only severe", "only warnings and worse", "look", _EVENTS),
+    KeyBinding("freeze", "z", "z", "freeze", "freeze", "freeze the display; data keeps arriving", "look", footer=7),
+    KeyBinding("window", "t", "t", "window", "window", "time window of the charts: 1, 5, 15 minutes", "look"),
+    KeyBinding("faster", "plus,equals_sign", "+", "rate(1)", "faster", "refresh more often", "look"),
+    KeyBinding("slower", "minus", "-", "rate(-1)", "slower", "refresh less often", "look"),
+    KeyBinding("language", "L", "L", "language", "language", "Korean or English", "look"),
+    KeyBinding("theme", "T", "T", "theme", "theme", "next colours: dark, light, colour-blind safe, none", "look"),
+    KeyBinding("copy", "c", "c", "copy_row", "copy", "copy the row to the clipboard", "take", _ROWS),
+    KeyBinding("copy_json", "y", "y", "copy_json", "copy JSON", "copy the row as JSON", "take", _ROWS),
+    KeyBinding("capture", "X", "X", "capture", "capture", "save the screen as SVG and text", "take"),
+    KeyBinding(
+        "write",
+        "W",
+        "W",
+        "write_mode",
+        "write",
+        "ask for write mode for ten minutes, or give it back",
+        "order",
+        footer=8,
+    ),
+    KeyBinding(
+        "restart",
+        "R",
+        "R",
+        "order('restart')",
+        "restart",
+        "restart the selected process",
+        "order",
+        _ROWS,
+        orders=True,
+        footer=9,
+    ),
+    KeyBinding(
+        "pause",
+        "S",
+        "S",
+        "order('pause')",
+        "pause/resume",
+        "pause or resume the selected shard",
+        "order",
+        _ROWS,
+        orders=True,
+        footer=10,
+    ),
+    KeyBinding("reconnect", "ctrl+r", "^R", "reconnect", "reconnect", "drop the link and connect anew", "console"),
+    KeyBinding("redraw", "ctrl+l", "^L", "redraw", "redraw", "draw the whole screen again", "console"),
+    KeyBinding("detach", "q,ctrl+q", "q", "detach", "detach", "leave; everything keeps running", "console", footer=11),
+)
+
+GROUP_TITLES: dict[Group, str] = {
+    "pages": "Pages",
+    "move": "Moving",
+    "look": "Looking",
+    "take": "Taking away",
+    "order": "Orders (after W)",
+    "console": "Console",
+}
+
+PAGE_KEYS: tuple[tuple[str, Page, str], ...] = tuple(
+    (binding.keys[0], Page(binding.id), binding.label) for binding in BINDINGS if binding.action.startswith("page(")
+)
+"""Key, page and name of the pages that have a number."""
+
+
+def binding_of(action: str) -> KeyBinding | None:
+    """Return the binding that runs an action such as `page('events')`."""
+    return next((binding for binding in BINDINGS if binding.action == action), None)
+
+
+def available(binding: KeyBinding, page: Page, *, may_order: bool) -> bool | None:
+    """Return True = usable, None = shown greyed (needs a lease or a live link), False = not on this page."""
+    if page not in binding.pages:
+        return False
+    return None if binding.orders and not may_order else True

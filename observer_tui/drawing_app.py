@@ -1,0 +1,191 @@
+"""Follows the feed and puts frames on the screen at the chosen rate. What keys do is in `app`, which builds on this.
+
+Decisions are elsewhere (`store`, `pages`, `order_desk`); this module only connects them to Textual.
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textual.events import Mount, Resize
+from textual.screen import Screen
+from textual.timer import Timer
+
+from observer_core.clock import Clock
+from observer_tui.feed import Feed
+from observer_tui.frame import Frame
+from observer_tui.glyphs import ASCII, BLOCKS
+from observer_tui.lines import Role, text_of
+from observer_tui.order_desk import OrderDesk, Outcome, follow
+from observer_tui.pages import Placed, draw_page
+from observer_tui.store import Store
+from observer_tui.terminal_app import TerminalApp
+from observer_tui.ui_state import UiState
+from observer_tui.widgets.pane import Pane
+from observer_tui.words import Words
+
+if TYPE_CHECKING:
+    from observer_tui.widgets.dialogs import Manner
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleOptions:
+    """How the console starts."""
+
+    operator: str
+    language: str = "en"
+    theme: str = "dark"
+    ascii_only: bool = False
+    capture_dir: Path = Path()
+    version: str = ""
+
+
+class DrawingApp(TerminalApp):
+    """Frames from the feed on the terminal."""
+
+    CSS = """
+    Screen { background: ansi_default; color: ansi_default; overflow: hidden; }
+    """
+
+    def __init__(self, feed: Feed, clock: Clock, options: ConsoleOptions) -> None:
+        super().__init__()
+        self.theme = "ansi-dark"
+        self.feed = feed
+        self.ui = UiState(language=options.language, theme=options.theme)
+        self.store = Store(ASCII if options.ascii_only else BLOCKS, options.version)
+        self._clock = clock
+        self._desk = OrderDesk(feed, options.operator)
+        self._panes: dict[str, Pane] = {}
+        self.placed: dict[str, Placed] = {}
+        self._tick: Timer | None = None
+        self.prompt: Any = None
+        """The open prompt (`widgets.prompt.Prompt`, imported when first needed)."""
+        self._follower: asyncio.Task[None] | None = None
+
+    async def on_mount(self, _event: Mount) -> None:
+        """Draw at once, then follow the feed."""
+        self.draw()
+        await self.feed.start()
+        self._follower = asyncio.create_task(self._follow())
+        self.set_tick()
+
+    async def on_unmount(self) -> None:
+        """Stop following and free the sockets."""
+        if self._follower is not None:
+            self._follower.cancel()
+        await self.feed.close()
+
+    async def _follow(self) -> None:
+        """Fold news as they come; paint at once only when the link itself changed or first news are there."""
+        while True:
+            await self.feed.wait_change()
+            first = self.store.view is None
+            if self._accept() or (first and self.store.view is not None):
+                self.draw()
+
+    def _accept(self) -> bool:
+        before = self.store.view
+        changed = self.store.accept(self.feed.view, self.feed.link, self._clock.now_ns())
+        after = self.store.view
+        if after is not None and after is not before:
+            news = follow(self.ui, before, after)
+            if news is not None:
+                self.say(news)
+            if before is not None and before.hub_epoch != after.hub_epoch and self.ui.lease is not None:
+                self.ui = replace(self.ui, lease=None)
+                self.notice("write mode has ended", "warn")
+        return changed
+
+    def set_tick(self) -> None:
+        """Draw at the chosen rate from now on."""
+        if self._tick is not None:
+            self._tick.stop()
+        self._tick = self.set_interval(1 / self.ui.hz, self.tick)
+
+    def tick(self) -> None:
+        """Take what is newest and draw; a frozen display is left alone."""
+        now_ns = self._clock.now_ns()
+        self._accept()
+        if self.ui.lease is not None and self.ui.lease.until_ns <= now_ns:
+            self.ui = replace(self.ui, lease=None)
+            self.notice("write mode has ended", "warn")
+        if self.ui.notice is not None and self.ui.notice.until_ns <= now_ns:
+            self.ui = replace(self.ui, notice=None)
+            self.draw()
+        elif self.ui.frozen_ns is None:
+            self.draw()
+
+    @property
+    def frame(self) -> Frame:
+        """Return the frame of this moment."""
+        return self.store.frame(self.ui, self._clock.now_ns())
+
+    @property
+    def words(self) -> Words:
+        """Return the words of the chosen language."""
+        return Words(self.ui.language)
+
+    def draw(self) -> None:
+        """Show the page as it is now; only changed lines reach the terminal."""
+        if not self.screen_stack:
+            return
+        base = self.screen_stack[0]
+        placed = draw_page(self.frame, self.size.width, self.size.height)
+        wanted = {pane.name: pane for pane in placed}
+        with self.batch_update():
+            for name in self._panes.keys() - wanted.keys():
+                self._panes[name].display = False
+            for pane in placed:
+                self._show(base, pane)
+        self.placed = wanted
+
+    def _show(self, base: Screen[Any], pane: Placed) -> None:
+        widget = self._panes.get(pane.name)
+        before = self.placed.get(pane.name)
+        if widget is None:
+            widget = self._panes[pane.name] = Pane(pane.name)
+            self._place(widget, pane)
+            base.mount(widget)
+        elif before is None or before[1:5] != pane[1:5]:
+            self._place(widget, pane)
+            widget.display = True
+        widget.show(pane.lines, self.ui.theme)
+
+    def _place(self, widget: Pane, pane: Placed) -> None:
+        widget.styles.offset = (pane.x, pane.y)
+        widget.styles.width, widget.styles.height = pane.width, pane.height
+
+    def on_resize(self, _event: Resize) -> None:
+        """Lay out anew for the new size."""
+        self.draw()
+
+    def screen_text(self) -> str:
+        """Return the page as plain text, as it stands on the screen."""
+        lines = [""] * self.size.height
+        for pane in sorted(self.placed.values(), key=lambda pane: (pane.y, pane.x)):
+            for place, line in enumerate(pane.lines[: pane.height]):
+                lines[pane.y + place] += text_of(line)
+        return "\n".join(line.rstrip() for line in lines) + "\n"
+
+    def notice(self, text: str, /, role: Role = "plain", **values: object) -> None:
+        """Tell the operator something for a few seconds."""
+        self.ui = self.ui.noticed(self.words(text, **values), self._clock.now_ns(), role)
+        self.draw()
+
+    @property
+    def manner(self) -> "Manner":
+        """Return how dialogs are drawn."""
+        from observer_tui.widgets.dialogs import Manner
+
+        return Manner(self.words, self.store.glyphs, self.ui.theme)
+
+    def say(self, outcome: Outcome) -> None:
+        """Take the state after an order and tell how it went."""
+        self.ui = outcome.ui.noticed(outcome.text, self._clock.now_ns(), outcome.role)
+        self.draw()
+
+    def change(self, **values: object) -> None:
+        """Replace parts of the operator's state and draw."""
+        self.ui = replace(self.ui, **values)  # type: ignore[arg-type]  # names and types are those of UiState
+        self.draw()

@@ -1,0 +1,53 @@
+"""Everything one frame is drawn from. Panes take it and return lines; they read nothing else."""
+
+from dataclasses import dataclass
+
+from observer_core.messages import Event
+from observer_core.view import SystemView
+from observer_tui.conditions import Verdict, is_stale
+from observer_tui.feed import LinkFacts
+from observer_tui.glyphs import Glyphs
+from observer_tui.meters import Meters
+from observer_tui.rows import RowFacts, matching_events, visible_rows
+from observer_tui.ui_state import UiState
+from observer_tui.words import Words
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One moment of the console."""
+
+    now_ns: int
+    """The time the frame shows: now, or when the display was frozen."""
+    view: SystemView | None
+    link: LinkFacts
+    meters: Meters
+    verdict: Verdict
+    ui: UiState
+    words: Words
+    glyphs: Glyphs
+    rows: tuple[RowFacts, ...]
+    """The process rows that pass the filter, in the chosen order."""
+    version: str = ""
+
+    @property
+    def is_old(self) -> bool:
+        """Return whether figures are shown dimmed because nothing confirms them."""
+        return is_stale(self.link)
+
+    @property
+    def selected(self) -> RowFacts | None:
+        """Return the selected row; the first one while the operator has not chosen."""
+        chosen = next((row for row in self.rows if row.row.name == self.ui.selected), None)
+        return chosen or (self.rows[0] if self.rows else None)
+
+    def events(self, subject: str = "") -> list[Event]:
+        """Return the events that pass the filters, newest first; only those of one process if a subject is given."""
+        if self.view is None:
+            return []
+        return matching_events(self.view.events, self.ui, subject)
+
+
+def rows_of(view: SystemView | None, meters: Meters, ui: UiState, now_ns: int) -> tuple[RowFacts, ...]:
+    """Return the process rows as the operator wants them."""
+    return () if view is None else visible_rows(view, meters, ui, now_ns)

@@ -1,0 +1,80 @@
+"""The command line of `observer-tui`. Parsed before anything heavy is imported."""
+
+import argparse
+import os
+import pwd
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from observer_core.variables import VARIABLES
+from observer_tui.words import language_of
+
+THEME_NAMES = ("dark", "light", "colorblind", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the operator asked for."""
+
+    run_dir: Path
+    operator: str
+    language: str
+    theme: str
+    ascii_only: bool
+    mouse: bool
+    capture_dir: Path
+    once: bool
+    as_json: bool
+    watch: bool
+    wait_s: float
+
+
+def parse_options(arguments: Sequence[str], environ: Mapping[str, str], version: str) -> Options:
+    """Return the options; exits with 2 for wrong ones, with 0 after `--help` and `--version`."""
+    given = _parser(environ, version).parse_args(arguments)
+    over_ssh = bool(environ.get("SSH_CONNECTION"))
+    no_color = "NO_COLOR" in environ
+    return Options(
+        run_dir=Path(given.run_dir),
+        operator=environ.get("OBSERVER_OPERATOR") or _user_name(),
+        language=given.lang or language_of(dict(environ)),
+        theme="none" if no_color else given.theme,
+        ascii_only=given.ascii,
+        mouse=not (given.no_mouse or over_ssh),
+        capture_dir=Path(given.capture_dir),
+        once=given.once,
+        as_json=given.json,
+        watch=given.watch,
+        wait_s=given.wait,
+    )
+
+
+def _parser(environ: Mapping[str, str], version: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="observer-tui",
+        description="Watch and operate a running Observer. Leaving the console never stops anything.",
+        epilog="Exit codes: 0 left or printed, 1 no answer from the core, 2 wrong arguments, 3 no terminal.",
+    )
+    default = environ.get("OBSERVER_RUN_DIR") or next(v.default for v in VARIABLES if v.name == "OBSERVER_RUN_DIR")
+    parser.add_argument("--run-dir", default=default, help="directory of the sockets (OBSERVER_RUN_DIR; %(default)s)")
+    parser.add_argument("--ascii", action="store_true", help="draw with plain ASCII (chosen by itself where needed)")
+    parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal (default over SSH)")
+    parser.add_argument("--lang", choices=("ko", "en"), help="language (default: the locale's)")
+    parser.add_argument("--theme", choices=THEME_NAMES, default="dark", help="colours (%(default)s; NO_COLOR = none)")
+    parser.add_argument("--capture-dir", default=".", help="where X saves the screen (current directory)")
+    parser.add_argument("--once", action="store_true", help="print the state in five lines and leave")
+    parser.add_argument("--json", action="store_true", help="with --once: print the whole view as JSON")
+    parser.add_argument("--watch", action="store_true", help="print one line of JSON at every change, until stopped")
+    parser.add_argument(
+        "--wait", type=float, default=3.0, metavar="S", help="--once waits at most this long (%(default)s)"
+    )
+    parser.add_argument("--version", action="version", version=f"observer-tui {version}")
+    return parser
+
+
+def _user_name() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"

@@ -1,0 +1,211 @@
+"""Where the panes of each page stand for a given size: two laid-out designs and a floor.
+
+A page is a list of placed panes that tile the screen without overlap; the widgets only show them.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from observer_tui.frame import Frame
+from observer_tui.lines import Line, Span, boxed, fit_line
+from observer_tui.panes.header import WIDE, draw_header, draw_second_line, draw_tiny
+from observer_tui.panes.help import draw_footer, draw_help_box
+from observer_tui.panes.process import draw_facts_box, draw_orders_box, draw_own_events_box, draw_plot_box
+from observer_tui.panes.processes import draw_table, draw_table_box
+from observer_tui.panes.storage import (
+    draw_budgets_box,
+    draw_disk_box,
+    draw_events_box,
+    draw_gaps_box,
+    draw_writer_details,
+    draw_writers_box,
+    event_lines,
+    summary_lines,
+    writer_lines,
+)
+from observer_tui.panes.totals import draw_total_box, draw_total_lines
+from observer_tui.ui_state import Page
+
+LEAST_WIDTH = 60
+LEAST_HEIGHT = 15
+TALL = 32
+"""Lines from which boxes fit."""
+
+
+class Placed(NamedTuple):
+    """A pane at its place, in cells."""
+
+    name: str
+    x: int
+    y: int
+    width: int
+    height: int
+    lines: list[Line]
+
+
+Draw = Callable[[Frame, int, int], list[Line]]
+
+
+def draw_page(frame: Frame, width: int, height: int) -> list[Placed]:
+    """Return the panes of the page that is open."""
+    if width < LEAST_WIDTH or height < LEAST_HEIGHT:
+        blank = [fit_line((), width)] * max(0, height - 1)
+        return [Placed("tiny", 0, 0, width, height, [draw_tiny(frame, width), *blank])]
+    body_top, body_height = 2, height - 3
+    page = _PAGES[frame.ui.page]
+    return [
+        Placed("header", 0, 0, width, 1, [draw_header(frame, width)]),
+        Placed("second", 0, 1, width, 1, [draw_second_line(frame, width)]),
+        *page(frame, width, body_top, body_height),
+        Placed("footer", 0, height - 1, width, 1, [draw_footer(frame, width)]),
+    ]
+
+
+def _row(frame: Frame, y: int, height: int, panes: list[tuple[str, int, Draw]]) -> list[Placed]:
+    """Return panes side by side; each gets its width, the last one what is left."""
+    placed, x = [], 0
+    for name, pane_width, draw in panes:
+        placed.append(Placed(name, x, y, pane_width, height, draw(frame, pane_width, height)))
+        x += pane_width
+    return placed
+
+
+def _overview(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
+    if width >= WIDE and height >= TALL - 3:
+        return _overview_large(frame, width, top, height)
+    return _overview_small(frame, width, top, height)
+
+
+def _overview_large(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
+    box = width // 4
+    widths = [box, box, box, width - 3 * box]
+    totals_height = 8 if height >= 42 else 6
+    stores_height = min(8, max(4, height // 6))
+    events_least = 6
+    wanted = len(frame.view.processes) + 4 if frame.view is not None else 12
+    table_height = max(6, min(wanted, height - totals_height - stores_height - events_least))
+    placed, x = [], 0
+    for index, pane_width in enumerate(widths):
+        lines = draw_total_box(frame, index, pane_width, totals_height)
+        placed.append(Placed(f"total-{index}", x, top, pane_width, totals_height, lines))
+        x += pane_width
+    y = top + totals_height
+    placed.append(Placed("processes", 0, y, width, table_height, draw_table_box(frame, width, table_height)))
+    y += table_height
+    writers_width = width * 2 // 5
+    half = (width - writers_width) // 2
+    placed += _row(
+        frame,
+        y,
+        stores_height,
+        [
+            ("writers", writers_width, draw_writers_box),
+            ("disk", half, draw_disk_box),
+            ("gaps", width - writers_width - half, draw_gaps_box),
+        ],
+    )
+    y += stores_height
+    rest = top + height - y
+    budgets_width = width // 4
+    placed += _row(
+        frame,
+        y,
+        rest,
+        [("events", width - budgets_width, draw_events_box), ("budgets", budgets_width, draw_budgets_box)],
+    )
+    return placed
+
+
+def _overview_small(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
+    writers = writer_lines(frame, width)[: 2 if height < 24 else 4]
+    below = [*summary_lines(frame, width), *writers]
+    events_least = 2 if height < 20 else 4
+    wanted = (len(frame.rows) or 1) + 2
+    table_height = max(3, min(wanted, height - 2 - len(below) - events_least))
+    events_height = height - 2 - table_height - len(below)
+    events = event_lines(frame, width)[:events_height]
+    events += [fit_line((), width)] * (events_height - len(events))
+    y = top + 2
+    return [
+        Placed("totals", 0, top, width, 2, draw_total_lines(frame, width)),
+        Placed("processes", 0, y, width, table_height, draw_table(frame, width, table_height)),
+        Placed("stores", 0, y + table_height, width, len(below), below),
+        Placed("events", 0, y + table_height + len(below), width, events_height, events),
+    ]
+
+
+def _process(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
+    if width < WIDE:
+        facts_height = min(16 if height < 30 else 31, height - 5)
+        rest = height - facts_height
+        return [
+            Placed("facts", 0, top, width, facts_height, draw_facts_box(frame, width, facts_height)),
+            Placed("own-events", 0, top + facts_height, width, rest, draw_own_events_box(frame, width, rest)),
+        ]
+    half = width // 2
+    facts_height = min(16, height // 2)
+    plot_height = facts_height // 2
+    orders_height = min(8, max(4, (height - facts_height) // 3))
+    rest = height - facts_height - orders_height
+    right = width - half
+    lag_height = facts_height - plot_height
+    y = top + facts_height
+    return [
+        Placed("facts", 0, top, half, facts_height, draw_facts_box(frame, half, facts_height)),
+        Placed("plot-records", half, top, right, plot_height, draw_plot_box(frame, "records", right, plot_height)),
+        Placed("plot-lag", half, top + plot_height, right, lag_height, draw_plot_box(frame, "lag", right, lag_height)),
+        Placed("orders", 0, y, width, orders_height, draw_orders_box(frame, width, orders_height)),
+        Placed("own-events", 0, y + orders_height, width, rest, draw_own_events_box(frame, width, rest)),
+    ]
+
+
+def _storage(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
+    writers_height = height // 2
+    rest = height - writers_height
+    half = width // 2
+    if width >= WIDE:
+        gaps_height = rest * 2 // 3
+        return [
+            Placed("writers", 0, top, width, writers_height, draw_writer_details(frame, width, writers_height)),
+            *_row(
+                frame,
+                top + writers_height,
+                gaps_height,
+                [("disk", half, draw_disk_box), ("gaps", width - half, draw_gaps_box)],
+            ),
+            *_row(
+                frame, top + writers_height + gaps_height, rest - gaps_height, [("budgets", width, draw_budgets_box)]
+            ),
+        ]
+    return [
+        Placed("writers", 0, top, width, writers_height, draw_writer_details(frame, width, writers_height)),
+        *_row(
+            frame, top + writers_height, rest, [("disk", half, draw_disk_box), ("gaps", width - half, draw_gaps_box)]
+        ),
+    ]
+
+
+def _events(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
+    lines = event_lines(frame, width - 2)
+    first = max(0, min(frame.ui.scroll, len(lines) - (height - 2)))
+    title = f"{frame.words('Events')} {len(lines)}"
+    if frame.ui.severe_only:
+        title += f" ({frame.words('only severe')})"
+    if not lines:
+        lines = [fit_line([Span(f" {frame.words('no event passes the filter')}", "dim")], width - 2)]
+    note = frame.words("/ filter  ! only severe  g newest")
+    body = boxed(title, lines[first : first + height - 2], (width, height), frame.glyphs, note)
+    return [Placed("event-log", 0, top, width, height, body)]
+
+
+def _help(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
+    return [Placed("help", 0, top, width, height, draw_help_box(frame, width, height))]
+
+
+_PAGES: dict[Page, Callable[[Frame, int, int, int], list[Placed]]] = {
+    Page.OVERVIEW: _overview,
+    Page.PROCESS: _process,
+    Page.STORAGE: _storage,
+    Page.EVENTS: _events,
+    Page.HELP: _help,
+}

@@ -1,0 +1,135 @@
+"""The first two lines: the link, the age of the news, the verdict; then pages, a notice, or why the link is down."""
+
+from observer_core.clock import NS_PER_S
+from observer_tui.bindings import PAGE_KEYS
+from observer_tui.conditions import tally
+from observer_tui.feed import LinkState
+from observer_tui.frame import Frame
+from observer_tui.lines import Line, Span, fit_line, sides
+from observer_tui.quantities import age, clock_time, date_time, duration
+
+WIDE = 120
+"""Columns from which the long forms fit."""
+
+
+def draw_header(frame: Frame, width: int) -> Line:
+    """Return line 1 in reverse video: who, verdict with age and reason, market, time, mode."""
+    wide = width >= WIDE
+    right = _right_part(frame, wide)
+    left = [Span(" OBSERVER ", "bar_strong"), *_identity(frame, wide), *_verdict(frame)]
+    return sides(left, right, width, "bar")
+
+
+def _identity(frame: Frame, wide: bool) -> list[Span]:
+    view = frame.view
+    if view is None:
+        return []
+    spans = [Span(f"{view.host} ", "bar")]
+    if wide:
+        up = duration((frame.now_ns - view.started_ns) / NS_PER_S) if view.started_ns else "-"
+        spans.append(Span(f" {view.version}  {frame.words('up')} {up} ", "bar"))
+    return spans
+
+
+def _verdict(frame: Frame) -> list[Span]:
+    verdict = frame.verdict
+    if frame.ui.frozen_ns is not None:
+        text = frame.words("FROZEN at {time}", time=clock_time(frame.ui.frozen_ns))
+        return [Span(" ", "bar"), Span(f" {text} ", "bar_warn")]
+    mark = f"{frame.glyphs.live} {verdict.word} {age(frame.link.age_s)}"
+    spans = [Span(" ", "bar"), Span(f" {mark} ", verdict.role)]
+    if verdict.reason and verdict.word == "DEGRADED":
+        more = len(verdict.problems) - 1
+        tail = f" (+{more})" if more > 0 else ""
+        spans.append(Span(f" {verdict.reason}{tail} ", "bar"))
+    return spans
+
+
+def _right_part(frame: Frame, wide: bool) -> list[Span]:
+    words, view = frame.words, frame.view
+    spans: list[Span] = []
+    if view is not None:
+        spans.append(Span(f" {_market(frame, wide)} ", "bar"))
+    spans.append(Span(f" {'KST ' if wide else ''}{clock_time(frame.now_ns)} ", "bar"))
+    if frame.ui.may_order(frame.now_ns) and frame.ui.lease is not None:
+        left = (frame.ui.lease.until_ns - frame.now_ns) // NS_PER_S
+        spans.append(Span(f" RW {left // 60}:{left % 60:02d} ", "bar_warn"))
+    else:
+        spans.append(Span(" RO ", "bar"))
+        others = len(view.leases) if view is not None else 0
+        if others and wide:
+            spans.append(Span(f"{words('RW held by')} {view.leases[0].who if view is not None else ''} ", "bar"))
+    alerts = len(frame.verdict.problems)
+    if alerts:
+        text = words("{count} alerts", count=alerts) if wide else str(alerts)
+        spans.append(Span(f" ! {text} ", "bar_warn"))
+    return spans
+
+
+def _market(frame: Frame, wide: bool) -> str:
+    view = frame.view
+    if view is None:
+        return ""
+    market = view.market
+    name = frame.words(market.phase.replace("_", " "))
+    if market.forced:
+        name += f" ({frame.words('simulated')})" if wide else "*"
+    if market.until_ns is None or market.until_ns <= frame.now_ns:
+        return f"KRX {name}"
+    left = duration((market.until_ns - frame.now_ns) / NS_PER_S)
+    return f"KRX {name} {frame.words('until in {time}', time=left)}" if wide else f"{name} {left}"
+
+
+def draw_second_line(frame: Frame, width: int) -> Line:
+    """Return line 2: a broken link first, then a notice, else the pages and how they are shown."""
+    if frame.ui.frozen_ns is None and frame.verdict.word in ("DOWN", "STALE", "CONNECTING"):
+        return _link_banner(frame, width)
+    notice = frame.ui.notice
+    if notice is not None:
+        return fit_line([Span(f" {notice.text}", notice.role)], width)
+    return _tabs(frame, width)
+
+
+def _link_banner(frame: Frame, width: int) -> Line:
+    words, link = frame.words, frame.link
+    role = frame.verdict.role
+    since = clock_time(link.since_ns)
+    if link.state is LinkState.CONNECTING and frame.view is None:
+        text = f" {words('connecting')}: {link.reason or '...'}"
+    elif frame.verdict.word == "DOWN":
+        last = date_time(frame.view.as_of_ns) if frame.view is not None else "-"
+        text = f" {words('CORE DOWN since {time}, last data {last}', time=since, last=last)}: {link.reason}"
+    else:
+        text = f" {words('figures are {age} old', age=age(link.age_s))}: {frame.verdict.reason}"
+    hint = f" {words('trying again by itself; ctrl+r = now')} "
+    return sides([Span(text, role)], [Span(hint, role)], width, role)
+
+
+def _tabs(frame: Frame, width: int) -> Line:
+    words = frame.words
+    spans = [Span(" ")]
+    for key, page, label in PAGE_KEYS:
+        if page is frame.ui.page:
+            spans.append(Span(f"[{key}]{words(label)}", "strong"))
+        else:
+            spans += [Span(f" {key} ", "key"), Span(words(label))]
+        spans.append(Span(" "))
+    return sides(spans, [Span(_choices(frame, width), "dim")], width)
+
+
+def _choices(frame: Frame, width: int) -> str:
+    words, ui = frame.words, frame.ui
+    text = ui.event_filter if ui.page == "events" else ui.row_filter
+    arrow = frame.glyphs.arrow_up if ui.inverted else frame.glyphs.arrow_down
+    parts = [f"{words('filter')} {text}"] if text or width >= WIDE else []
+    if not text and parts:
+        parts = [f"{words('filter')} {words('none')}"]
+    parts += [f"{words('sort')} {words(ui.sort)} {arrow}", f"{ui.hz:g}/s", f"{words('window')} {ui.window_s // 60}m"]
+    return ("  " if width >= WIDE else " ").join(parts) + " "
+
+
+def draw_tiny(frame: Frame, width: int) -> Line:
+    """Return the one line that is still true where nothing else fits."""
+    conditions = [facts.condition for facts in frame.rows]
+    text = f"OBSERVER {frame.verdict.word} {age(frame.link.age_s)} {tally(conditions)}  {frame.words('need')} 60x15"
+    return fit_line([Span(text, frame.verdict.role)], width)

@@ -1,0 +1,237 @@
+"""Where records go: writers, gaps, disks and rate budgets. As boxes of the overview, and in full on their own page."""
+
+from observer_core.view import BudgetRow, DiskRow, WriterRow
+from observer_tui.frame import Frame
+from observer_tui.glyphs import bar
+from observer_tui.lines import Line, Role, Span, boxed, cell, faded, fit_line, sides
+from observer_tui.quantities import UNKNOWN, age_ns, clock_time, count, duration, percent, size
+from observer_tui.rows import SEVERE
+
+_WRITER_ROLES: dict[str, Role] = {"live": "ok", "catching_up": "warn", "waiting": "bad", "starting": "warn"}
+
+
+def _writer_role(writer: WriterRow) -> Role:
+    return _WRITER_ROLES.get(writer.state, "warn")
+
+
+def _aged(frame: Frame, lines: list[Line]) -> list[Line]:
+    return [faded(line) for line in lines] if frame.is_old else lines
+
+
+def writer_lines(frame: Frame, width: int) -> list[Line]:
+    """Return one line a writer: state, lag, when it is live again, last commit."""
+    if frame.view is None:
+        return []
+    words, lines = frame.words, []
+    for writer in frame.view.writers:
+        role = _writer_role(writer)
+        spans = [Span(" "), cell(writer.name, 9, "plain"), cell(words(writer.state), 12, role)]
+        spans += [Span(f"{words('lag')} ", "label"), cell(duration(writer.lag_s), 6, "plain", "right")]
+        backlog = f" {count(writer.lag_records)} rec" if writer.lag_records else ""
+        if writer.lag_bytes:
+            backlog += f" {size(writer.lag_bytes)}"
+        spans.append(Span(backlog, "warn" if writer.lag_s > 1 else "plain"))
+        if writer.catch_up_s is not None:
+            spans.append(Span(f" {words('live in {time}', time=duration(writer.catch_up_s))}", "warn"))
+        commit = duration(writer.commit_ms / 1000) if writer.commit_ms is not None else UNKNOWN
+        spans.append(Span(f" {words('commit')} {commit}", "dim"))
+        if writer.errors_total or writer.rejected_total:
+            spans.append(Span(f" {words('errors')} {writer.errors_total + writer.rejected_total}", "bad"))
+        if writer.note:
+            spans.append(Span(f" {writer.note}", "dim"))
+        lines.append(fit_line(spans, width))
+    return _aged(frame, lines)
+
+
+def gap_lines(frame: Frame, width: int) -> list[Line]:
+    """Return how many gaps there are and the newest ones."""
+    if frame.view is None:
+        return []
+    gaps, words = frame.view.gaps, frame.words
+    role: Role = "warn" if gaps.open else "plain"
+    head = fit_line(
+        [
+            Span(f" {words('open')} ", "label"),
+            Span(count(gaps.open), role),
+            Span(f"   {words('today')} ", "label"),
+            Span(count(gaps.today)),
+        ],
+        width,
+    )
+    return _aged(frame, [head, *(fit_line([Span(f" {text}", "dim")], width) for text in gaps.newest)])
+
+
+def disk_lines(frame: Frame, width: int) -> list[Line]:
+    """Return two lines a mount: fill bar and free bytes; what is ours, growth, time to full."""
+    if frame.view is None:
+        return []
+    lines: list[Line] = []
+    for disk in frame.view.disk:
+        lines += [_disk_bar(frame, disk, width), _disk_growth(frame, disk, width)]
+    return _aged(frame, lines)
+
+
+def _used(disk: DiskRow) -> float:
+    return 1 - disk.free_bytes / disk.total_bytes if disk.total_bytes else 0.0
+
+
+def _disk_role(disk: DiskRow) -> Role:
+    used = _used(disk)
+    return "bad" if used > 0.95 else "warn" if used > 0.9 else "plain"
+
+
+def _disk_bar(frame: Frame, disk: DiskRow, width: int) -> Line:
+    used = _used(disk)
+    tail = f" {percent(used)} {frame.words('used')}  {size(disk.free_bytes)} {frame.words('free')} "
+    mount = f" {disk.mount} "
+    room = max(4, min(30, width - len(mount) - len(tail) - 2))
+    role = _disk_role(disk)
+    drawn = Span(bar(used, room, frame.glyphs), "chart" if role == "plain" else role)
+    return fit_line([Span(mount, "label"), drawn, Span(tail, role)], width)
+
+
+def _disk_growth(frame: Frame, disk: DiskRow, width: int) -> Line:
+    words = frame.words
+    growth = UNKNOWN if disk.growth_bytes_per_s is None else f"{size(disk.growth_bytes_per_s * 86400)}/{words('day')}"
+    full = words("full in {time}", time=duration(disk.time_to_full_s)) if disk.time_to_full_s is not None else ""
+    left = [
+        Span(f"   {words('ours')} ", "label"),
+        Span(size(disk.ours_bytes)),
+        Span(f"  +{growth}  "),
+        Span(full, "warn"),
+    ]
+    return sides(left, [Span(f"{' '.join(disk.purposes)} ", "dim")], width)
+
+
+def budget_lines(frame: Frame, width: int) -> list[Line]:
+    """Return one line an appkey: calls of the last second against the limit."""
+    if frame.view is None:
+        return []
+    lines = [_budget_line(frame, budget, width) for budget in frame.view.budgets]
+    if not lines:
+        lines = [fit_line([Span(f" {frame.words('no budget has been reported yet')}", "dim")], width)]
+    return _aged(frame, lines)
+
+
+def _budget_line(frame: Frame, budget: BudgetRow, width: int) -> Line:
+    share = budget.used_last_s / budget.limit_per_s if budget.limit_per_s else 0.0
+    words = frame.words
+    refused: Role = "bad" if budget.refused_total else "dim"
+    spans = [
+        Span(f" key {budget.appkey} ", "label"),
+        Span(bar(share, max(4, min(16, width - 44)), frame.glyphs), "chart"),
+        Span(f" {budget.used_last_s}/{budget.limit_per_s:g} {words('calls/s')} "),
+        Span(f" {words('refused')} {count(budget.refused_total)}", refused),
+    ]
+    return fit_line(spans, width)
+
+
+def event_lines(frame: Frame, width: int, subject: str = "") -> list[Line]:
+    """Return one line an event, newest first."""
+    return [
+        fit_line(
+            [
+                Span(f" {clock_time(event.at_ns)} ", "dim"),
+                cell(event.severity.upper()[:4], 5, _severity_role(event.severity)),
+                cell(event.subject, 12, "label"),
+                Span(f" {event.text or event.name}"),
+            ],
+            width,
+        )
+        for event in frame.events(subject)
+    ]
+
+
+def _severity_role(severity: str) -> Role:
+    if severity == "warning":
+        return "warn"
+    return "bad" if severity in SEVERE else "dim"
+
+
+def draw_writers_box(frame: Frame, width: int, height: int) -> list[Line]:
+    """Return the writers in a box."""
+    return boxed(frame.words("Writers"), writer_lines(frame, width - 2), (width, height), frame.glyphs)
+
+
+def draw_gaps_box(frame: Frame, width: int, height: int) -> list[Line]:
+    """Return the gaps in a box."""
+    return boxed(frame.words("Gaps"), gap_lines(frame, width - 2), (width, height), frame.glyphs)
+
+
+def draw_disk_box(frame: Frame, width: int, height: int) -> list[Line]:
+    """Return the disks in a box."""
+    return boxed(frame.words("Disk"), disk_lines(frame, width - 2), (width, height), frame.glyphs)
+
+
+def draw_budgets_box(frame: Frame, width: int, height: int) -> list[Line]:
+    """Return the rate budgets in a box."""
+    return boxed(frame.words("Budgets"), budget_lines(frame, width - 2), (width, height), frame.glyphs)
+
+
+def draw_events_box(frame: Frame, width: int, height: int) -> list[Line]:
+    """Return the newest events in a box."""
+    title = frame.words("Events")
+    if frame.ui.severe_only:
+        title += f" ({frame.words('only severe')})"
+    return boxed(
+        title,
+        event_lines(frame, width - 2)[: height - 2],
+        (width, height),
+        frame.glyphs,
+        frame.words("4 all events  ! only severe"),
+    )
+
+
+def draw_writer_details(frame: Frame, width: int, height: int) -> list[Line]:
+    """Return the writers with everything known about them."""
+    words, lines = frame.words, []
+    inner = width - 2
+    for writer in frame.view.writers if frame.view is not None else ():
+        role = _writer_role(writer)
+        lines.append(
+            fit_line(
+                [Span(f" {writer.name} ", "strong"), Span(words(writer.state), role), Span(f"  {writer.note}", "dim")],
+                inner,
+            )
+        )
+        figures = (
+            f"   {words('records')} {count(writer.records_total)}  {words('errors')} {count(writer.errors_total)}"
+            f"  {words('rejected')} {count(writer.rejected_total)}  {words('lag')} {duration(writer.lag_s)}"
+            f" {count(writer.lag_records)} rec {size(writer.lag_bytes)}"
+        )
+        lines.append(fit_line([Span(figures)], inner))
+        commit = duration(writer.commit_ms / 1000) if writer.commit_ms is not None else UNKNOWN
+        times = (
+            f"   {words('commit')} {commit}  {words('last commit')} {age_ns(writer.last_commit_ns, frame.now_ns)}"
+            f"  {words('reported')} {age_ns(writer.as_of_ns, frame.now_ns)}"
+        )
+        if writer.catch_up_s is not None:
+            times += "  " + words("live in {time}", time=duration(writer.catch_up_s))
+        lines.append(fit_line([Span(times)], inner))
+        lines += [fit_line([Span(f"   {path}", "dim")], inner) for path in writer.current_files]
+    return boxed(words("Writers"), _aged(frame, lines), (width, height), frame.glyphs)
+
+
+def summary_lines(frame: Frame, width: int) -> list[Line]:
+    """Return disk, gaps and budgets on one line for a small screen."""
+    if frame.view is None:
+        return [fit_line((), width)]
+    words, view = frame.words, frame.view
+    spans: list[Span] = []
+    for disk in view.disk[:2]:
+        full = f" {words('full in {time}', time=duration(disk.time_to_full_s))}" if disk.time_to_full_s else ""
+        spans += [
+            Span(f" {words('Disk')} {disk.mount} ", "label"),
+            Span(f"{percent(_used(disk))}{full} ", _disk_role(disk)),
+        ]
+    role: Role = "warn" if view.gaps.open else "plain"
+    spans += [
+        Span(f" {words('Gaps')} ", "label"),
+        Span(f"{view.gaps.open} {words('open')} {view.gaps.today} {words('today')} ", role),
+    ]
+    used = sum(budget.used_last_s for budget in view.budgets)
+    limit = sum(budget.limit_per_s for budget in view.budgets)
+    if view.budgets:
+        spans += [Span(f" {words('calls/s')} ", "label"), Span(f"{used}/{limit:g}")]
+    line = fit_line(spans, width)
+    return [faded(line) if frame.is_old else line]

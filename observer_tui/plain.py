@@ -1,0 +1,114 @@
+"""The console without a screen, for scripts: the state once, or at every change. Never imports Textual."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import msgspec
+
+from observer_core.clock import NS_PER_S, Clock
+from observer_core.view import SystemView
+from observer_tui.conditions import Condition, condition_of, tally, verdict_of
+from observer_tui.feed import Feed, LinkFacts
+from observer_tui.meters import COLLECTING_KINDS, Meters
+from observer_tui.quantities import age, clock_time, count, duration, percent, rate, size
+from observer_tui.words import Words
+
+Print = Callable[[str], None]
+
+
+async def print_once(
+    feed: Feed, clock: Clock, emit: Print, *, as_json: bool, wait_s: float, words: Words
+) -> str | None:
+    """Print the state when there is one; return why there is none.
+
+    The text form waits for a second set of counters, because a rate needs two.
+    """
+    meters = Meters()
+    await feed.start()
+    try:
+        try:
+            async with asyncio.timeout(wait_s):
+                while feed.view is None:
+                    await feed.wait_change()
+        except TimeoutError:
+            return feed.link.reason or words("no news from the core")
+        view = feed.view
+        if as_json:
+            emit(msgspec.json.encode(view).decode())
+            return None
+        meters.observe(view)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(wait_s, 1.5)):
+                while meters.records_per_s(clock.now_ns()) is None:
+                    await feed.wait_change()
+                    view = feed.view
+                    meters.observe(view)
+        for line in status_lines(view, feed.link, meters, clock.now_ns(), words):
+            emit(line)
+        return None
+    finally:
+        await feed.close()
+
+
+async def print_changes(feed: Feed, clock: Clock, emit: Print, words: Words) -> None:
+    """Print one JSON object for every change of view or link until cancelled."""
+    meters = Meters()
+    await feed.start()
+    try:
+        while True:
+            await feed.wait_change()
+            emit(msgspec.json.encode(change_line(feed, meters, clock.now_ns(), words)).decode())
+    finally:
+        await feed.close()
+
+
+def change_line(feed: Feed, meters: Meters, now_ns: int, words: Words) -> dict[str, object]:
+    """Return one line of `--watch`: verdict, rates, what is wrong, the processes' states."""
+    view, link = feed.view, feed.link
+    if view is not None:
+        meters.observe(view)
+    verdict = verdict_of(view, link, meters, now_ns, words)
+    return {
+        "at_ns": now_ns,
+        "verdict": verdict.word,
+        "reason": verdict.reason,
+        "link": link.state.value,
+        "age_s": link.age_s,
+        "seq": view.seq if view is not None else None,
+        "records_per_s": meters.records_per_s(now_ns),
+        "problems": [f"{problem.subject} {problem.text}" for problem in verdict.problems],
+        "states": {row.name: row.state for row in view.processes} if view is not None else {},
+    }
+
+
+def status_lines(view: SystemView, link: LinkFacts, meters: Meters, now_ns: int, words: Words) -> list[str]:
+    """Return the state in five lines."""
+    verdict = verdict_of(view, link, meters, now_ns, words)
+    conditions = [condition_of(row, view.market, now_ns) for row in view.processes]
+    worst = [
+        f"{row.name} {row.state}"
+        for row, one in zip(view.processes, conditions, strict=True)
+        if one is not Condition.OK
+    ]
+    market = words(view.market.phase.replace("_", " "))
+    symbols = sum(row.symbols for row in view.processes if row.kind in COLLECTING_KINDS)
+    writers = [f"{writer.name} {words(writer.state)} {duration(writer.lag_s)}" for writer in view.writers]
+    disks = [
+        f"{disk.mount} {percent(1 - disk.free_bytes / disk.total_bytes if disk.total_bytes else None)}"
+        + (f" ({words('full in {time}', time=duration(disk.time_to_full_s))})" if disk.time_to_full_s else "")
+        for disk in view.disk
+    ]
+    up = duration((now_ns - view.started_ns) / NS_PER_S) if view.started_ns else "-"
+    reason = f" - {verdict.reason}" if verdict.reason else ""
+    return [
+        f"OBSERVER {view.host} {view.version}  {verdict.word} {age(link.age_s)}{reason}  KRX {market}"
+        f"  KST {clock_time(now_ns)}  {words('up')} {up}",
+        f"{words('Processes')}: {tally(conditions)}" + (f" ({', '.join(worst)})" if worst else ""),
+        f"{words('records/s')}: {rate(meters.records_per_s(now_ns))}  {words('symbols')}: {count(symbols)}"
+        f"  {words('errors')}: {count(sum(row.errors_total for row in view.processes))}"
+        f"  {words('bytes/s written')}: {size(meters.written_bytes_per_s(now_ns))}",
+        f"{words('Writers')}: {', '.join(writers) or '-'}",
+        f"{words('Disk')}: {', '.join(disks) or '-'}  {words('Gaps')}: {view.gaps.open} {words('open')},"
+        f" {view.gaps.today} {words('today')}",
+    ]

@@ -1,0 +1,87 @@
+"""What the operator has chosen: page, selection, sort order, filters, window, rate, language. Pure values.
+
+One frozen struct that is replaced, so that a frame is a function of (view, meters, this, time) and tests can build any.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from observer_core.view import LeaseView
+from observer_tui.lines import Role
+
+
+class Page(StrEnum):
+    """The pages; the number keys are those of `bindings`."""
+
+    OVERVIEW = "overview"
+    PROCESS = "process"
+    STORAGE = "storage"
+    EVENTS = "events"
+    HELP = "help"
+
+
+RATES_HZ = (0.5, 1.0, 2.0, 4.0)
+WINDOWS_S = (60, 300, 900)
+LANGUAGES = ("en", "ko")
+NOTICE_S = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A line for the operator that goes away by itself."""
+
+    text: str
+    role: Role
+    until_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class UiState:
+    """Everything the operator can change on the screen."""
+
+    page: Page = Page.OVERVIEW
+    back: tuple[Page, ...] = ()
+    selected: str = ""
+    sort: str = "severity"
+    inverted: bool = False
+    row_filter: str = ""
+    event_filter: str = ""
+    severe_only: bool = False
+    scroll: int = 0
+    """Lines that the scrolling part of the page (events, help) is moved from its start."""
+    window_s: int = 900
+    hz: float = 2.0
+    frozen_ns: int | None = None
+    language: str = "en"
+    theme: str = "dark"
+    notice: Notice | None = None
+    lease: LeaseView | None = None
+    """This console's own lease."""
+    tracked: tuple[str, ...] = ()
+    """Tickets of this console's own commands that are not finished."""
+
+    def opened(self, page: Page) -> "UiState":
+        """Return the state on another page, the present one remembered for going back."""
+        if page is self.page:
+            return self
+        return replace(self, page=page, back=(*self.back, self.page)[-8:], scroll=0)
+
+    def returned(self) -> "UiState":
+        """Return the state one page back; on the first page nothing changes."""
+        if not self.back:
+            return replace(self, page=Page.OVERVIEW, scroll=0)
+        return replace(self, page=self.back[-1], back=self.back[:-1], scroll=0)
+
+    def noticed(self, text: str, now_ns: int, role: Role = "plain") -> "UiState":
+        """Return the state with a notice for the next seconds."""
+        return replace(self, notice=Notice(text, role, now_ns + NOTICE_S * 1_000_000_000))
+
+    def may_order(self, now_ns: int) -> bool:
+        """Return whether this console's lease is live."""
+        return self.lease is not None and self.lease.until_ns > now_ns
+
+
+def stepped(value: float, choices: tuple[float, ...], step: int) -> float:
+    """Return the next choice up or down; at the end it stays."""
+    index = min(range(len(choices)), key=lambda place: abs(choices[place] - value))
+    return choices[max(0, min(len(choices) - 1, index + step))]

@@ -1,0 +1,1 @@
+"""The few Textual widgets: a pane that shows drawn lines, and the dialogs."""
