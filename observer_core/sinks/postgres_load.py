@@ -214,6 +214,7 @@ class ReplayInserter:
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self._connection = connection
+        self._untouched = True
 
     def insert(self, batches: Iterable[Batch]) -> Merged:
         """Insert what is missing of these batches in one transaction and return the counts.
@@ -224,6 +225,25 @@ class ReplayInserter:
             psycopg.Error: nothing of these batches was inserted.
         """
         slices = [Slice(batch, 0, len(batch.records)) for batch in batches]
-        ensure_partitions(self._connection, build_load(slices).days)
+        load = build_load(slices)
+        ensure_partitions(self._connection, load.days)
         with self._connection.transaction():
-            return merge_carefully(self._connection, slices)
+            merged = (self._insert_directly(load) if self._untouched else None) or merge_carefully(
+                self._connection, slices
+            )
+        self._untouched = not merged.existing
+        return merged
+
+    def _insert_directly(self, load: Load) -> Merged | None:
+        """Insert by COPY, more than twice as fast, where the batches before met no row of theirs; None = it cannot."""
+        # Gaps are upserts: only the staged way counts them as inserted or existing like everything else.
+        if load.refused or load.others:
+            return None
+        try:
+            with self._connection.transaction():
+                copy_load(self._connection, load)
+        except STORE_ERRORS as error:
+            if verdict_of(error) not in {Verdict.DUPLICATE, Verdict.POISON}:
+                raise
+            return None
+        return Merged(load.rows, 0, ())

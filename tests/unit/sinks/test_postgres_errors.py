@@ -1,6 +1,8 @@
 """The table of SQLSTATEs, and which of the driver's own errors blame a row."""
 
 import struct
+import subprocess
+import sys
 
 import psycopg
 import pytest
@@ -42,3 +44,9 @@ def test_values_the_client_refuses_blame_the_row_and_a_lost_connection_does_not(
     assert verdict_of(psycopg.DataError("text fields cannot contain NUL")) is Verdict.POISON
     assert verdict_of(struct.error("out of range")) is Verdict.POISON
     assert verdict_of(psycopg.OperationalError("server closed the connection")) is Verdict.RETRY
+
+
+def test_the_writer_carries_no_migration_library() -> None:
+    program = "import sys, observer_core.sinks.postgres, observer_core.sinks.embedded; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
+    assert {"alembic", "sqlalchemy"} & set(done.stdout.split()) == set()
