@@ -68,6 +68,23 @@ def test_prices_are_legal_and_extremes_bracket_them(listing: Listing, always: bo
         assert trade.ask % tick_size(trade.ask, listing.etp) == 0
 
 
+def test_quotes_and_trades_stop_at_the_daily_limits() -> None:
+    coarse = Listing(
+        code="123450",
+        name="동전주",
+        market="KOSDAQ",
+        base_price=10,
+        previous_volume=10**6,
+        listed_shares=10**7,
+        activity_rank=0.0,
+    )
+    tape = tape_of(coarse)
+    traded = trades_until(tape, OPEN_NS + 3 * HOUR_NS)
+    assert tape.limits == (7, 13)
+    assert (min(trade.bid for trade in traded), max(trade.ask for trade in traded)) == (7, 13)
+    assert all(7 <= trade.price <= 13 for trade in traded)
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.sampled_from(TRADED),
