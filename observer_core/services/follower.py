@@ -147,7 +147,16 @@ class ShardFollower:
         segment = self._place.segment
         successor = self._successor(segment)
         piece = self._read(self._place, limit_bytes, final=successor is not None)
-        batches = [stored for stored in map(self._from_journal, piece.frames) if stored is not None]
+        begin = self._place.offset
+        batches: list[StoredBatch] = []
+        for frame in piece.frames:
+            if self.delivered == self._durable:
+                # Whatever lies before this frame, the sink holds already.
+                self._durable_place = _Place(segment, begin)
+            stored = self._from_journal(frame)
+            if stored is not None:
+                batches.append(stored)
+            begin = frame.end_offset
         self._place = _Place(segment, piece.end_offset)
         if piece.at_end and successor is None:
             self.behind = False
@@ -155,7 +164,6 @@ class ShardFollower:
             self.counters.damaged_segments += piece.damaged
             self._place = _Place(successor, 0)
         if self.delivered == self._durable:
-            # Only batches that the sink holds already lie before this place.
             self._durable_place = self._place
         return batches
 

@@ -32,8 +32,8 @@ class Interleavings(RuleBasedStateMachine):
         self.recorded: list[tuple[int, int]] = []
         self.in_flight: deque[tuple[Position, bytes]] = deque()
         self.delivered: list[tuple[int, int]] = []
-        self.durable = 0
-        """How many of `delivered` the sink holds."""
+        self.commits = [0]
+        """How many of `delivered` the sink held after each commit."""
 
     @initialize(segment_bytes=st.sampled_from([1, 900, 100_000]))
     def begin(self, segment_bytes: int) -> None:
@@ -83,6 +83,22 @@ class Interleavings(RuleBasedStateMachine):
         if stored is not None:
             self.take([stored])
 
+    @rule(fates=st.lists(st.sampled_from(["arrives", "is lost", "arrives twice", "after the next"]), max_size=6))
+    def live_burst(self, fates: list[str]) -> None:
+        """Let the follower be live first: this is where it has to tell the next batch from any other."""
+        self.in_flight.clear()
+        while self.follower.behind:
+            self.take(self.follower.catch_up(100_000))
+        late: list[tuple[Position, bytes]] = []
+        for fate in fates:
+            self.append(1)
+            message = self.in_flight.pop()
+            arriving = {"arrives": [message], "arrives twice": [message, message]}.get(fate, [])
+            for position, payload in [*arriving, *late]:
+                stored = self.follower.offer(position, payload)
+                self.take([] if stored is None else [stored])
+            late = [message] if fate == "after the next" else []
+
     @rule()
     def look(self) -> None:
         self.follower.look()
@@ -94,12 +110,14 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule()
     def commit(self) -> None:
-        self.durable = len(self.delivered)
+        self.commits.append(len(self.delivered))
         self.follower.confirm(self.follower.delivered)
 
-    @rule(new_process=st.booleans())
-    def sink_fails(self, new_process: bool) -> None:
-        del self.delivered[self.durable :]
+    @rule(new_process=st.booleans(), earlier=st.integers(0, 3))
+    def sink_fails(self, new_process: bool, earlier: int) -> None:
+        """Go back to what the sink knows of; its checkpoint may be some commits old."""
+        del self.commits[max(len(self.commits) - earlier, 1) :]
+        del self.delivered[self.commits[-1] :]
         if new_process:
             self.follower.close()
             self.follower = ShardFollower(SHARD, JournalReader(self.directory))
@@ -117,7 +135,8 @@ class Interleavings(RuleBasedStateMachine):
     def teardown(self) -> None:
         """In the end everything is handed out, and the lag says so."""
         if hasattr(self, "follower"):
-            for _ in range(10):
+            # A few looks must be enough, whatever the bus did: its last message may be the one that was lost.
+            for _ in range(6):
                 self.follower.look()
                 while self.follower.behind:
                     self.take(self.follower.catch_up(1000))
