@@ -1,0 +1,156 @@
+"""observerctl as a program, against a real hub: output, exit codes, orders, start-up time."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from observer_core.clock import NS_PER_S
+from observer_core.messages import TicketUpdate
+from tests.fixtures.hub import CLOCK, HubProcess, process_report, short_directory, tree_of, until
+
+pytestmark = pytest.mark.integration
+
+DOCUMENTED = {"name", "kind", "state", "pid", "uptime_s", "restarts", "records_total", "errors_total", "lag"}
+
+
+@pytest.fixture
+def hub() -> Iterator[HubProcess]:
+    with short_directory() as directory, HubProcess(directory) as running:
+        running.tell(tree_of(process_report("swing-0"), process_report("hub", kind="hub", pid=running.process.pid)))
+        running.view_when(lambda view: view.supervisor_pid is not None, "the tree is known")
+        yield running
+
+
+def arguments(*words: str) -> list[str]:
+    return [sys.executable, "-m", "observer_core.cli.observerctl", *words]
+
+
+def environment(run_directory: Path) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "OBSERVER_RUN_DIR": str(run_directory), "TERM": "dumb"}
+
+
+def observerctl(hub: HubProcess, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        arguments(*words), env=environment(hub.paths.run), capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def test_status_as_json_has_the_documented_names_and_needs_no_credentials(hub: HubProcess) -> None:
+    done = observerctl(hub, "status", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    status = json.loads(done.stdout)
+    assert {"processes", "writers", "disk", "gaps", "market", "seq", "as_of_ns"} <= set(status)
+    assert all(set(row) >= DOCUMENTED for row in status["processes"])
+    assert [row["name"] for row in status["processes"]] == ["swing-0", "hub"]
+
+
+def test_status_for_people_is_an_aligned_table(hub: HubProcess) -> None:
+    lines = observerctl(hub, "status").stdout.splitlines()
+    header = next(line for line in lines if line.startswith("PROCESS"))
+    row = next(line for line in lines if line.startswith("swing-0"))
+    place = header.index("KIND")
+    assert row[place : place + 5] == "swing"
+    assert lines[0].startswith("NOT READY") or lines[0].startswith("READY")
+
+
+def test_watch_prints_a_line_a_second_until_interrupted(hub: HubProcess) -> None:
+    watching = subprocess.Popen(
+        arguments("status", "--json", "--watch"), env=environment(hub.paths.run), stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert watching.stdout is not None
+        first, second = (json.loads(watching.stdout.readline()) for _ in range(2))
+        assert second["seq"] > first["seq"]
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(timeout=10) == 0
+    finally:
+        watching.kill()
+        watching.wait()
+        if watching.stdout is not None:
+            watching.stdout.close()
+
+
+def test_an_order_is_given_waited_for_and_audited(hub: HubProcess) -> None:
+    asking = subprocess.Popen(
+        arguments("restart", "swing-0", "--reason", "stuck", "--operator", "kim", "--wait"),
+        env=environment(hub.paths.run),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        (order,) = until(hub.orders, "the order reaches the supervisor")
+        assert (order.verb, order.target, order.reason) == ("restart", "swing-0", "stuck")
+        assert order.who == f"kim (uid {os.getuid()}, pid {asking.pid})"
+        hub.tell(TicketUpdate(ticket=order.ticket, state="done", text="runs as process 7", at_ns=CLOCK.now_ns()))
+        output, _ = asking.communicate(timeout=10)
+        assert asking.returncode == 0
+        assert "restart swing-0 done: runs as process 7" in output
+    finally:
+        asking.kill()
+        asking.wait()
+    asked = observerctl(hub, "ticket", order.ticket)
+    assert (asked.returncode, "done" in asked.stdout) == (0, True)
+    facts = [json.loads(line)["fact"] for line in (hub.paths.logs / "audit.jsonl").read_text().splitlines()]
+    assert sorted(facts) == ["lease", "lease_ended", "order", "ticket"]
+    hub.view_when(lambda view: view.leases == (), "the lease is given back")
+
+
+def test_an_order_without_end_in_time_says_how_to_ask_later(hub: HubProcess) -> None:
+    done = observerctl(hub, "pause", "swing-0", "--reason", "x", "--wait", "--timeout", "0.2")
+    assert done.returncode == 1
+    assert "observerctl ticket" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("restart", "swing-9", "--reason", "x"), 1, "known: swing-0, hub"),
+        (("restart", "swing-0", "--reason", " "), 1, "needs the operator's name and a reason"),
+        (("ticket", "none"), 1, "no such ticket"),
+        (("restart", "swing-0"), 2, "--reason"),
+        (("explode",), 2, "explode"),
+        (("db", "check"), 1, "OBSERVER_POSTGRES_DSN is empty"),
+    ],
+)
+def test_refusals_have_an_exit_code_and_a_way_on(hub: HubProcess, words: tuple[str, ...], code: int, said: str) -> None:
+    done = observerctl(hub, *words)
+    assert done.returncode == code
+    assert said in done.stdout + done.stderr
+
+
+def test_without_a_supervisor_it_says_so_and_exits_with_3() -> None:
+    with short_directory() as directory:
+        done = observerctl(HubProcess(directory), "status")
+    assert done.returncode == 3
+    assert done.stderr.startswith("no socket at ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_wrong_settings_exit_with_2() -> None:
+    done = subprocess.run(
+        arguments("status"), env=environment(Path("relative")), capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 2
+    assert "OBSERVER_RUN_DIR" in done.stderr
+
+
+def test_it_starts_quickly_and_loads_nothing_heavy(hub: HubProcess) -> None:
+    took_s = []
+    for _ in range(3):
+        begun_ns = CLOCK.monotonic_ns()
+        assert observerctl(hub, "status", "--json").returncode == 0
+        took_s.append((CLOCK.monotonic_ns() - begun_ns) / NS_PER_S)
+    assert min(took_s) < 0.8
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import observer_core.cli.observerctl, sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert not {"alembic", "sqlalchemy", "psycopg", "textual", "starlette", "uvicorn", "asyncio"} & set(loaded)

@@ -1,0 +1,78 @@
+"""Disk use, growth and forecast; the tree size against real files."""
+
+from pathlib import Path
+
+from observer_core.services.hub_disk import SETTLED_NS, DiskWatch, Growth, TreeSize, mount_of, time_to_full_s
+from tests.fixtures.views import at
+
+
+def test_growth_is_unknown_at_first_and_then_the_mean_of_the_window() -> None:
+    growth = Growth()
+    growth.add(at(0), 1_000)
+    growth.add(at(10), 2_000)
+    assert growth.bytes_per_s() is None
+    growth.add(at(20), 3_000)
+    assert growth.bytes_per_s() == 100.0
+    growth.add(at(700), 3_000)
+    growth.add(at(730), 6_000)
+    assert growth.bytes_per_s() == 100.0
+
+
+def test_a_clock_that_went_back_begins_anew() -> None:
+    growth = Growth()
+    growth.add(at(100), 1_000)
+    growth.add(at(130), 2_000)
+    growth.add(at(50), 2_000)
+    assert growth.bytes_per_s() is None
+
+
+def test_time_to_full_needs_growth() -> None:
+    assert time_to_full_s(1_000, 10.0) == 100.0
+    assert time_to_full_s(1_000, 0.0) is None
+    assert time_to_full_s(1_000, -5.0) is None
+    assert time_to_full_s(1_000, None) is None
+
+
+def test_the_size_of_a_tree_follows_files_that_come_grow_and_go(tmp_path: Path) -> None:
+    size = TreeSize(tmp_path)
+    now_ns = tmp_path.stat().st_mtime_ns
+    assert size.measure(now_ns) == 0
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+    (deep / "one").write_bytes(b"x" * 100_000)
+    first = size.measure(now_ns)
+    assert first >= 100_000
+    with (deep / "one").open("ab") as file:
+        file.write(b"y" * 100_000)
+    assert size.measure(now_ns) >= first + 90_000
+    (deep / "one").unlink()
+    assert size.measure(now_ns) == 0
+
+
+def test_a_settled_directory_is_read_again_only_when_it_changes(tmp_path: Path) -> None:
+    size = TreeSize(tmp_path)
+    (tmp_path / "old").write_bytes(b"x" * 50_000)
+    later_ns = tmp_path.stat().st_mtime_ns + 2 * SETTLED_NS
+    first = size.measure(later_ns)
+    with (tmp_path / "old").open("ab") as file:
+        file.write(b"y" * 500_000)
+    assert size.measure(later_ns) == first, "nobody writes to settled files; their directory is not read"
+    (tmp_path / "new").write_bytes(b"z" * 50_000)
+    assert size.measure(later_ns) > first
+
+
+def test_a_missing_root_counts_nothing(tmp_path: Path) -> None:
+    assert TreeSize(tmp_path / "none").measure(at(0)) == 0
+
+
+def test_directories_on_one_mount_share_a_row_and_nested_ones_count_once(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "file").write_bytes(b"x" * 200_000)
+    watch = DiskWatch({"data": tmp_path, "logs": tmp_path / "logs"})
+    watch.measure_ours(at(0))
+    (row,) = watch.rows(at(0))
+    assert row.purposes == ("data", "logs")
+    assert row.mount == str(mount_of(tmp_path))
+    assert 200_000 <= row.ours_bytes < 400_000
+    assert 0 < row.free_bytes <= row.total_bytes
+    assert row.growth_bytes_per_s is None
