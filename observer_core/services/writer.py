@@ -5,12 +5,14 @@ Composition only; the loop is `writer_loop`, the sinks are in `observer_core.sin
 
 import logging
 import os
+import subprocess
+import sys
 from random import Random
 
 from observer_core.bus.status import StatusReporter
 from observer_core.bus.subscriber import BatchSubscriber
 from observer_core.clock import NS_PER_MS, NS_PER_S
-from observer_core.errors import FatalSinkError, LinkError, ProcessError
+from observer_core.errors import FatalSinkError, LinkError, ProcessError, TransientSinkError
 from observer_core.exit_codes import ExitCode
 from observer_core.locks import hold
 from observer_core.pacing.backoff import Backoff
@@ -18,6 +20,7 @@ from observer_core.services.context import ChildContext, on_stop_signals
 from observer_core.services.journal_followers import JournalFollowers
 from observer_core.services.writer_figures import WriterFigures
 from observer_core.services.writer_loop import CommitPolicy, WriterLoop
+from observer_core.settings import Secret
 from observer_core.sinks.port import Sink
 
 logger = logging.getLogger(__name__)
@@ -26,6 +29,7 @@ JSONL_POLICY = CommitPolicy(records=20_000, age_ns=20 * NS_PER_MS)
 """Lines are written at once; syncing five files took 1 ms, so that an archived line is durable within 50 ms."""
 POSTGRES_POLICY = CommitPolicy(records=2_000, age_ns=250 * NS_PER_MS)
 _BACKOFF_FLOOR_S = 0.1
+_SCHEMA_TIMEOUT_S = 60.0
 _BACKOFF_CAP_S = 5.0
 _PROGRESS_INTERVAL_NS = NS_PER_S
 
@@ -49,7 +53,24 @@ def run_postgres(context: ChildContext) -> int:
         logger.critical("no Postgres to write to: set OBSERVER_POSTGRES_DSN")
         return ExitCode.CONFIG
     dead_letters = DeadLetterFile(settings.paths.dead_letters, POSTGRES)
-    return _run(context, PostgresSink(settings.postgres_dsn, dead_letters, context.clock), POSTGRES_POLICY)
+    dsn = settings.postgres_dsn
+    sink = PostgresSink(dsn, dead_letters, context.clock, make_schema=lambda: _make_schema(dsn))
+    return _run(context, sink, POSTGRES_POLICY)
+
+
+def _make_schema(dsn: Secret) -> None:
+    """Make the schema of an empty database in a short-lived process: the migration library is heavy."""
+    command = (sys.executable, "-m", "observer_core.cli.observerctl", "db", "upgrade")
+    environment = {**os.environ, "OBSERVER_POSTGRES_DSN": dsn.reveal()}
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=_SCHEMA_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise TransientSinkError(f"the schema could not be made: {type(error).__name__}") from error
+    if done.returncode != 0:
+        raise TransientSinkError(f"the schema could not be made: {done.stderr.strip()}")
+    logger.info("schema made", extra={"output": done.stdout.strip()})
 
 
 class _StopWatch:

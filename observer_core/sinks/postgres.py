@@ -6,7 +6,7 @@ of a COMMIT is not known, opening again reads the truth from the table. Knows th
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import psycopg
@@ -45,8 +45,25 @@ logger = logging.getLogger(__name__)
 class PostgresSink:
     """Writes batches into `pattern_records` and its companions, each record exactly once."""
 
-    def __init__(self, dsn: Secret, dead_letters: DeadLetterFile, clock: Clock, name: SinkName = POSTGRES) -> None:
+    def __init__(
+        self,
+        dsn: Secret,
+        dead_letters: DeadLetterFile,
+        clock: Clock,
+        name: SinkName = POSTGRES,
+        make_schema: Callable[[], None] | None = None,
+    ) -> None:
+        """Prepare; nothing is connected yet.
+
+        Args:
+            dsn: the database.
+            dead_letters: where refused rows go.
+            clock: for partitions and look-ahead.
+            name: under which offsets are kept.
+            make_schema: called when the database is empty; a schema that is merely old is an operator's decision.
+        """
         self._dsn = dsn
+        self._make_schema = make_schema
         self._dead_letters = dead_letters
         self._clock = clock
         self._name = name
@@ -137,11 +154,10 @@ class PostgresSink:
         self._written = {}
 
     def _check_schema(self, connection: psycopg.Connection) -> None:
-        try:
-            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        except psycopg.errors.UndefinedTable:
-            row = None
-        found = row[0] if row else None
+        found = _schema_revision(connection)
+        if found is None and self._make_schema is not None:
+            self._make_schema()
+            found = _schema_revision(connection)
         if found is None or found < SCHEMA_REVISION:
             raise TransientSinkError(
                 f"the database has schema {found or 'none'}, this writer needs {SCHEMA_REVISION}: "
@@ -265,3 +281,11 @@ def _single(batch: Batch, position: int) -> Batch:
         records=(batch.records[position],),
         schema_version=batch.schema_version,
     )
+
+
+def _schema_revision(connection: psycopg.Connection) -> str | None:
+    try:
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except psycopg.errors.UndefinedTable:
+        return None
+    return row[0] if row else None
