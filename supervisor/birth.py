@@ -32,6 +32,7 @@ FAILED_PREFIX = "failed: "
 
 STACKS_LIMIT_BYTES = 1 << 20
 WORDS_LIMIT = 500
+_DESCRIPTORS_WITHOUT_LIMIT = 1 << 20
 
 _logger = logging.getLogger(__name__)
 
@@ -90,7 +91,8 @@ def close_all_but(kept: Collection[int]) -> None:
     for fd in sorted(fd for fd in kept if fd >= low):
         os.closerange(low, fd)
         low = fd + 1
-    os.closerange(low, os.sysconf("SC_OPEN_MAX"))
+    limit = os.sysconf("SC_OPEN_MAX")
+    os.closerange(low, limit if limit > 0 else _DESCRIPTORS_WITHOUT_LIMIT)
 
 
 def _work(birth: Birth) -> int:
@@ -153,6 +155,9 @@ def _prepare_stack_dump(path: Path) -> None:
 
 def _execute(program: Program) -> NoReturn:
     """Become the program; the parent-death signal set before stays in force."""
+    # Python ignores these, and what is ignored stays so in the program.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
     # dup2, because descriptors that Python opens do not survive the execution.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     output = os.open(program.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)

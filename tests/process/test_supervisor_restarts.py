@@ -106,9 +106,7 @@ def test_program_is_restarted_and_dies_with_the_supervisor(tmp_path: Path) -> No
     with SupervisedTree(tmp_path, {"exchange": ("exchange", "env; exec sleep 60")}) as tree:
 
         def programs() -> list[int]:
-            return [
-                pid for pid in children_of(tree.process.pid) if b"sleep" in Path(f"/proc/{pid}/cmdline").read_bytes()
-            ]
+            return [pid for pid in children_of(tree.process.pid) if _command(pid).startswith(b"sleep")]
 
         until(lambda: bool(programs()), "no program", tree.log)
         assert "OF_THE_CHILD=set" in (tmp_path / "logs" / "exchange.out").read_text()
@@ -147,3 +145,21 @@ def test_children_hold_no_descriptor_of_their_siblings(tmp_path: Path) -> None:
         assert len(set(counts.values())) == 1, counts
         # Standard three, two pipes, stack file, diary, and the listing itself.
         assert counts["swing-3"] == 8, counts
+
+
+def test_frozen_container_is_no_reason_to_kill_anybody(tmp_path: Path) -> None:
+    children = {f"swing-{number}": ("swing", "worker") for number in range(3)}
+    with SupervisedTree(tmp_path, children, hang_after_s=1.5) as tree:
+        pids = [tree.started(name)["pid"] for name in children]
+        frozen = [tree.process.pid, *pids]
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        end = time.monotonic() + 4.5  # noqa: TID251 - three times the limit
+        until(lambda: time.monotonic() > end, "time stands still")  # noqa: TID251
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+        until(lambda: "event_name=supervisor_slept" in tree.log(), "not noticed", tree.log)
+        tree.process.send_signal(signal.SIGTERM)
+        assert tree.process.wait(10) == 0
+        assert "process_hung" not in tree.log()
+        assert {len(tree.entries(name, "start")) for name in children} == {1}

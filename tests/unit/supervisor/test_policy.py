@@ -148,6 +148,10 @@ def test_child_that_became_a_program_is_ready_and_never_hung() -> None:
     assert history.child("exchange").state is State.RUNNING
     history.wait(120, reporting=())
     assert history.signals == []
+    # The next life begins as Python again and is expected to speak until it becomes the program, too.
+    history.die("exchange")
+    history.wait(20, reporting=())
+    assert [sent.signal for sent in history.signals] == [signal.SIGUSR1, signal.SIGCONT]
 
 
 def test_failed_fork_is_tried_again_but_never_at_once() -> None:
