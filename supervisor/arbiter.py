@@ -204,7 +204,8 @@ class Arbiter:
             payloads = running.reports.feed(read_available(running.report_fd))
         except EOFError:
             self._forget(running.report_fd)
-            self._dispatch(Silenced(name, running.pid))
+            if not linux.is_ending(running.pid):
+                self._dispatch(Silenced(name, running.pid))
             return
         except MalformedMessage as error:
             _logger.error("report pipe is out of step", extra={"child": name, "reason": error.reason})

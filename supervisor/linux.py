@@ -13,6 +13,9 @@ from observer_core.errors import ProcessError
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
+_PF_EXITING = 0x4
+_STAT_FLAGS = 6
+"""Place of the kernel's flags in /proc/PID/stat, counted after the name."""
 
 # Looked up before any fork: a child must not load libraries between fork and its own set-up.
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -67,6 +70,15 @@ def out_of_memory_kills(file: Path | None) -> int:
         return int(counters.get("oom_kill", "0"))
     except (OSError, ValueError):
         return 0
+
+
+def is_ending(pid: int) -> bool:
+    """Return whether a process is on its way out or gone: its descriptors close before its death is told."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return True
+    return bool(int(fields[_STAT_FLAGS]) & _PF_EXITING)
 
 
 def children_of_self() -> list[int]:

@@ -37,6 +37,15 @@ def test_restart_of_one_touches_no_other(tmp_path: Path) -> None:
         assert len(tree.entries("swing-1", "start")) == 1
 
 
+def test_restart_into_a_crash_is_told_as_failed(tmp_path: Path) -> None:
+    with SupervisedTree(tmp_path, {"swing-0": ("swing", "crash"), "hub": ("hub", "hub")}) as tree:
+        tree.started("swing-0")
+        tree.started("hub")
+        (tmp_path / "data" / "crash").touch()
+        tree.order(_order("t-1", Verb.RESTART, "swing-0"))
+        assert "exit code 1 FAILED" in tree.ticket("t-1", "failed")["text"]
+
+
 def test_orders_that_cannot_be_carried_out_say_why(tmp_path: Path) -> None:
     with SupervisedTree(tmp_path, CHILDREN) as tree:
         for name in CHILDREN:
