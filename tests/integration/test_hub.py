@@ -3,6 +3,7 @@
 import grp
 import json
 import os
+import pwd
 import socket
 import stat
 from collections.abc import Iterator
@@ -262,6 +263,40 @@ def test_sockets_are_the_roles(directory: Path) -> None:
         assert modes == {"status": 0o600, "feed": 0o600, "pub": 0o660, "ro": 0o660, "rw": 0o600}
         assert stat.S_IMODE(paths.run.stat().st_mode) == 0o750
         assert socket_path(paths.viewer_endpoint).stat().st_gid == os.getgid()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_member_of_the_viewers_group_may_watch_and_nothing_else(directory: Path) -> None:
+    directory.chmod(0o755)
+    nobody = pwd.getpwnam("nobody")
+    group = grp.getgrgid(nobody.pw_gid).gr_name
+    with HubProcess(directory, OBSERVER_VIEWERS_GROUP=group, OBSERVER_OPERATORS_GROUP="no-such-group") as hub:
+        paths = hub.paths
+        endpoints = {
+            "ro": paths.viewer_endpoint,
+            "pub": paths.publish_endpoint,
+            "rw": paths.operator_endpoint,
+            "status": paths.status_endpoint,
+            "feed": paths.sink_endpoint(SinkName("hub")),
+        }
+        child = os.fork()
+        if child == 0:
+            os._exit(_connectable(nobody, [str(socket_path(endpoint)) for endpoint in endpoints.values()]))
+        _, status = os.waitpid(child, 0)
+    allowed = {name for place, name in enumerate(endpoints) if os.waitstatus_to_exitcode(status) & (1 << place)}
+    assert allowed == {"ro", "pub"}
+
+
+def _connectable(user: pwd.struct_passwd, places: list[str]) -> int:
+    """Become the user, try to connect to every socket, and return a bit for each that let us in."""
+    os.setgroups([])
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
+    bits = 0
+    for place, path in enumerate(places):
+        with socket.socket(socket.AF_UNIX) as attempt:
+            bits |= (attempt.connect_ex(path) == 0) << place
+    return bits
 
 
 def test_a_second_hub_is_refused_by_the_lock_and_steals_nothing(hub: HubProcess) -> None:
