@@ -1,0 +1,202 @@
+"""A scalp shard: holds one appkey's stream session and records every execution and book it brings.
+
+A connect is paid for from the budget before it is made; a session that ends is an outage of its symbols until the
+broker has confirmed them again. Stopping takes the registrations back first, so that nothing sent is left unread.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from random import Random
+
+from observer_core.clock import NS_PER_S
+from observer_core.errors import FatalFeedError, FeedError, TransientFeedError
+from observer_core.ids import AppKeyOrdinal
+from observer_core.kis.classify import ALREADY_SUBSCRIBED, SUBSCRIBED, stream_failure
+from observer_core.kis.fields import TR_BOOK, TR_TRADE
+from observer_core.kis.records import StreamParser, reject_frame
+from observer_core.kis.rest import RestClient, open_rest
+from observer_core.kis.stream import Received, StreamSession, open_stream
+from observer_core.kis.wire import ControlMessage, DataFrame, Registration, RejectedFrame
+from observer_core.messages import Event, GapReason, Record, Track
+from observer_core.pacing.backoff import Backoff
+from observer_core.pacing.connect import ConnectBudget, connect_path
+from observer_core.services.assignment import AssignmentWatch
+from observer_core.services.context import ChildContext
+from observer_core.services.shard import Shard, run_shard
+
+logger = logging.getLogger(__name__)
+
+WAIT_FOR_UNIVERSE_S = 0.05
+LOOK_S = 0.25
+"""How often the loop looks up from the stream: at orders, at the silence, at unanswered registrations."""
+SILENCE_LIMIT_S = 75.0
+"""No message at all for so long, not even a keep-alive, is a dead connection (KIS protocol notes §9.10)."""
+UNCONFIRMED_LIMIT_S = 10.0
+STREAM_IN_FLIGHT_NS = NS_PER_S
+CLOSE_DEADLINE_S = 3.0
+BACKOFF_FLOOR_S = 0.2
+BACKOFF_CAP_S = 60.0
+FATAL_PAUSE_S = 60.0
+
+
+class ScalpCollector:
+    """The life of one appkey's stream: connect, register, listen, again."""
+
+    def __init__(self, shard: Shard, client: RestClient, budget: ConnectBudget) -> None:
+        self._shard = shard
+        self._client = client
+        self._budget = budget
+        self._clock = shard.clock
+        self._watch = AssignmentWatch(shard.settings.paths)
+        self._symbols: tuple[str, ...] = ()
+        self._parser = StreamParser(shard.settings.keep_raw)
+        self._backoff = Backoff(BACKOFF_FLOOR_S, BACKOFF_CAP_S, Random())  # noqa: S311 - jitter, not a secret
+        self._heard_ns: int | None = None
+        """Wall-clock time of the last message of any session."""
+
+    async def collect(self) -> None:
+        """Keep a session open until the shard stops."""
+        shard = self._shard
+        if not await self._wait_for_symbols():
+            return
+        await shard.open_restart_gap(self._symbols)
+        while not shard.stopping.is_set():
+            if not shard.running.is_set():
+                shard.update(state="paused", note="paused by an operator")
+                await shard.until_running()
+            elif await self._connect_allowed():
+                await self._attempt()
+
+    async def _wait_for_symbols(self) -> bool:
+        shard = self._shard
+        shard.update(state="waiting", note="no symbols are assigned yet")
+        while not shard.stopping.is_set():
+            assignment = self._watch.changed()
+            if assignment is not None:
+                self._symbols = assignment.scalp.get(shard.name, ())
+            if self._symbols:
+                shard.update(symbols=len(self._symbols))
+                return True
+            await shard.pause(WAIT_FOR_UNIVERSE_S)
+        return False
+
+    async def _connect_allowed(self) -> bool:
+        wait_s = self._budget.take(self._clock.now_ns())
+        if wait_s is None:
+            return True
+        self._shard.update(state="waiting", note=f"connect budget: {wait_s:.0f} s")
+        await self._shard.pause(min(wait_s, LOOK_S))
+        return False
+
+    async def _attempt(self) -> None:
+        """Hold one session from connect to its end, whatever ends it."""
+        shard = self._shard
+        try:
+            key = await self._client.approvals.issue()
+            async with await open_stream(shard.settings.ws_url, key, self._clock) as session:
+                await self._hold(session)
+        except FeedError as error:
+            shard.update(
+                state="waiting",
+                note=str(error),
+                errors_total=shard.status.errors_total + 1,
+                reconnects_total=shard.status.reconnects_total + 1,
+            )
+            logger.warning("stream lost", extra={"error": str(error), "code": error.code})
+            self._miss(GapReason.STREAM_CUT, str(error))
+            await shard.pause(FATAL_PAUSE_S if isinstance(error, FatalFeedError) else self._backoff.next_delay_s())
+
+    async def _hold(self, session: StreamSession) -> None:
+        shard = self._shard
+        registrations = [Registration(TR_TRADE, symbol) for symbol in self._symbols]
+        registrations += [Registration(TR_BOOK, symbol) for symbol in self._symbols[: shard.settings.scalp_books]]
+        session.subscribe(registrations)
+        shard.update(state="collecting", note="")
+        while not shard.stopping.is_set() and shard.running.is_set():
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    burst = await session.receive()
+            except TimeoutError:
+                self._look(session)
+            else:
+                self._take(burst)
+        self._take(await session.close(CLOSE_DEADLINE_S))
+        if not shard.stopping.is_set():
+            self._miss(GapReason.PAUSED, "paused by an operator")
+
+    def _look(self, session: StreamSession) -> None:
+        silence_s = session.silence_s()
+        if silence_s > SILENCE_LIMIT_S:
+            raise TransientFeedError(f"no message for {silence_s:.0f} s", code="silent")
+        unconfirmed = session.unconfirmed(UNCONFIRMED_LIMIT_S)
+        if unconfirmed:
+            symbols = {item.tr_key for item in unconfirmed}
+            self._shard.miss(
+                GapReason.NOT_SUBSCRIBED,
+                symbols,
+                from_ns=self._clock.now_ns() - int(UNCONFIRMED_LIMIT_S * NS_PER_S),
+                detail="the broker did not answer the registration",
+            )
+            session.unsubscribe(unconfirmed)
+            session.subscribe(unconfirmed)
+
+    def _take(self, burst: Sequence[Received]) -> None:
+        """Record what one burst of messages brought, as one batch in the order of arrival."""
+        if not burst:
+            return
+        records: list[Record] = []
+        for received_ns, message in burst:
+            match message:
+                case DataFrame():
+                    records += self._parser.parse(message, received_ns)
+                case RejectedFrame():
+                    records.append(reject_frame(message, received_ns))
+                case ControlMessage():
+                    self._answered(message)
+        self._heard_ns = burst[-1].received_ns
+        for change in self._parser.take_width_changes():
+            text = f"{change.tr_id} has {change.now} fields a record, not {change.before}"
+            logger.error("frame width changed", extra={"tr_id": change.tr_id, "fields": change.now})
+            records.append(Event(self._heard_ns, "frame_width_changed", "error", self._shard.name, text))
+        if records:
+            self._backoff.stable()
+            self._shard.record(records, self._heard_ns)
+
+    def _answered(self, message: ControlMessage) -> None:
+        """Close the gap of a symbol that the broker confirmed, open one for a symbol that it refused.
+
+        Raises:
+            FeedError: the answer concerns the whole session.
+        """
+        failure = stream_failure(message)
+        if failure is None:
+            if message.tr_id == TR_TRADE and message.code in {SUBSCRIBED, ALREADY_SUBSCRIBED}:
+                self._shard.resume([message.tr_key])
+            return
+        logger.warning("registration refused", extra={"code": message.code, "symbol": message.tr_key})
+        if message.tr_key not in self._symbols:
+            raise failure
+        self._shard.update(errors_total=self._shard.status.errors_total + 1, note=str(failure))
+        self._shard.miss(GapReason.NOT_SUBSCRIBED, [message.tr_key], from_ns=self._clock.now_ns(), detail=message.code)
+
+    def _miss(self, reason: GapReason, detail: str) -> None:
+        """Open the outage of all symbols, from the last message heard."""
+        heard_ns = self._heard_ns or self._clock.now_ns()
+        self._shard.miss(reason, self._symbols, from_ns=heard_ns - STREAM_IN_FLIGHT_NS, detail=detail)
+
+
+async def _collect(shard: Shard) -> None:
+    ordinal = AppKeyOrdinal(shard.context.index)
+    client = open_rest(shard.settings, ordinal, shard.clock, Random())  # noqa: S311 - jitter, not a secret
+    budget = ConnectBudget(connect_path(shard.settings.paths.budgets, ordinal))
+    try:
+        await ScalpCollector(shard, client, budget).collect()
+    finally:
+        budget.close()
+        await client.aclose()
+
+
+def run(context: ChildContext) -> int:
+    """Be the scalp shard of one appkey."""
+    return run_shard(context, Track.SCALP, _collect)
