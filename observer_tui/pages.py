@@ -160,7 +160,9 @@ def _process(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
 
 
 def _storage(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
-    writers_height = height // 2
+    writers = frame.view.writers if frame.view is not None else ()
+    wanted = sum(4 + len(writer.current_files) for writer in writers) + 2
+    writers_height = max(5, min(wanted, height // 2))
     rest = height - writers_height
     half = width // 2
     if width >= WIDE:
@@ -177,11 +179,13 @@ def _storage(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
                 frame, top + writers_height + gaps_height, rest - gaps_height, [("budgets", width, draw_budgets_box)]
             ),
         ]
+    disks = frame.view.disk if frame.view is not None else ()
+    disk_height = max(4, min(2 * len(disks) + 2, rest // 2))
+    y = top + writers_height
     return [
         Placed("writers", 0, top, width, writers_height, draw_writer_details(frame, width, writers_height)),
-        *_row(
-            frame, top + writers_height, rest, [("disk", half, draw_disk_box), ("gaps", width - half, draw_gaps_box)]
-        ),
+        Placed("disk", 0, y, width, disk_height, draw_disk_box(frame, width, disk_height)),
+        Placed("gaps", 0, y + disk_height, width, rest - disk_height, draw_gaps_box(frame, width, rest - disk_height)),
     ]
 
 

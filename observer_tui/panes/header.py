@@ -2,10 +2,11 @@
 
 from observer_core.clock import NS_PER_S
 from observer_tui.bindings import PAGE_KEYS
+from observer_tui.cells import width_of
 from observer_tui.conditions import tally
 from observer_tui.feed import LinkState
 from observer_tui.frame import Frame
-from observer_tui.lines import Line, Span, fit_line, sides
+from observer_tui.lines import Line, Span, fit_line, line_width, sides
 from observer_tui.quantities import age, clock_time, date_time, duration
 
 WIDE = 120
@@ -15,9 +16,19 @@ WIDE = 120
 def draw_header(frame: Frame, width: int) -> Line:
     """Return line 1 in reverse video: who, verdict with age and reason, market, time, mode."""
     wide = width >= WIDE
-    right = _right_part(frame, wide)
-    left = [Span(" OBSERVER ", "bar_strong"), *_identity(frame, wide), *_verdict(frame)]
-    return sides(left, right, width, "bar")
+    name, reason = [Span(" OBSERVER ", "bar_strong")], _reason(frame)
+    right = _right_part(frame, wide=wide, market=True)
+    left = [*name, *_identity(frame, wide), *_badge(frame)]
+    # The badge with its age must never be cut: whose computer it is and the market's phase go first.
+    if _width(left) + _width(right) > width:
+        left = [*name, *_badge(frame)]
+    if _width(left) + _width(right) > width:
+        right = _right_part(frame, wide=wide, market=False)
+    return sides([*left, *reason], right, width, "bar")
+
+
+def _width(spans: list[Span]) -> int:
+    return line_width(tuple(spans))
 
 
 def _identity(frame: Frame, wide: bool) -> list[Span]:
@@ -31,24 +42,27 @@ def _identity(frame: Frame, wide: bool) -> list[Span]:
     return spans
 
 
-def _verdict(frame: Frame) -> list[Span]:
+def _reason(frame: Frame) -> list[Span]:
+    verdict = frame.verdict
+    if not verdict.reason or verdict.word != "DEGRADED":
+        return []
+    more = len(verdict.problems) - 1
+    return [Span(f" {verdict.reason}{f' (+{more})' if more > 0 else ''} ", "bar")]
+
+
+def _badge(frame: Frame) -> list[Span]:
     verdict = frame.verdict
     if frame.ui.frozen_ns is not None:
         text = frame.words("FROZEN at {time}", time=clock_time(frame.ui.frozen_ns))
         return [Span(" ", "bar"), Span(f" {text} ", "bar_warn")]
     mark = f"{frame.glyphs.live} {verdict.word} {age(frame.link.age_s)}"
-    spans = [Span(" ", "bar"), Span(f" {mark} ", verdict.role)]
-    if verdict.reason and verdict.word == "DEGRADED":
-        more = len(verdict.problems) - 1
-        tail = f" (+{more})" if more > 0 else ""
-        spans.append(Span(f" {verdict.reason}{tail} ", "bar"))
-    return spans
+    return [Span(" ", "bar"), Span(f" {mark} ", verdict.role)]
 
 
-def _right_part(frame: Frame, wide: bool) -> list[Span]:
+def _right_part(frame: Frame, *, wide: bool, market: bool) -> list[Span]:
     words, view = frame.words, frame.view
     spans: list[Span] = []
-    if view is not None:
+    if view is not None and market:
         spans.append(Span(f" {_market(frame, wide)} ", "bar"))
     spans.append(Span(f" {'KST ' if wide else ''}{clock_time(frame.now_ns)} ", "bar"))
     if frame.ui.may_order(frame.now_ns) and frame.ui.lease is not None:
@@ -114,7 +128,9 @@ def _tabs(frame: Frame, width: int) -> Line:
         else:
             spans += [Span(f" {key} ", "key"), Span(words(label))]
         spans.append(Span(" "))
-    return sides(spans, [Span(_choices(frame, width), "dim")], width)
+    choices = _choices(frame, width)
+    fits = _width(spans) + width_of(choices) <= width
+    return sides(spans, [Span(choices, "dim")] if fits else [], width)
 
 
 def _choices(frame: Frame, width: int) -> str:

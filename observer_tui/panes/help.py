@@ -72,7 +72,7 @@ def _two_columns(blocks: list[list[Line]], column: int, width: int) -> list[Line
     left: list[Line] = []
     right: list[Line] = []
     for block in blocks:
-        (left if len(left) + len(block) <= total // 2 + 2 and not right else right).extend(block)
+        (left if len(left) + len(block) <= total // 2 + 4 and not right else right).extend(block)
     blank = fit_line((), column)
     depth = max(len(left), len(right))
     left += [blank] * (depth - len(left))
@@ -85,4 +85,6 @@ def draw_help_box(frame: Frame, width: int, height: int) -> list[Line]:
     lines = help_lines(frame, width - 2)
     top = max(0, min(frame.ui.scroll, len(lines) - (height - 2)))
     note = frame.words("esc back")
+    if top + height - 2 < len(lines):
+        note += f"  {frame.words('more below')} {frame.glyphs.arrow_down}"
     return boxed(frame.words("Keys"), lines[top : top + height - 2], (width, height), frame.glyphs, note)

@@ -13,6 +13,9 @@ from observer_tui.quantities import UNKNOWN, age, count, duration, percent, rate
 from observer_tui.rows import RowFacts, window_top
 
 SPARK_S = 60
+WIDE = 110
+"""Columns from which the long sparkline fits."""
+
 _STALE_ROW_S = 3.0
 
 
@@ -49,11 +52,14 @@ def _records(facts: RowFacts, _frame: Frame) -> str:
     return rate(facts.records_per_s) if _counts(facts) else ""
 
 
-def _spark(facts: RowFacts, frame: Frame) -> str:
-    if not _counts(facts):
-        return ""
-    values = buckets((p.records for p in facts.meter.history), 20, SPARK_S, frame.meters.second)
-    return sparkline(values, frame.glyphs)
+def _spark(columns: int) -> Callable[[RowFacts, Frame], str]:
+    def drawn(facts: RowFacts, frame: Frame) -> str:
+        if not _counts(facts):
+            return ""
+        values = buckets((p.records for p in facts.meter.history), columns, SPARK_S, frame.meters.second)
+        return sparkline(values, frame.glyphs)
+
+    return drawn
 
 
 def _note(facts: RowFacts, frame: Frame) -> str:
@@ -71,7 +77,7 @@ def _warn_if(test: Callable[[RowFacts], float]) -> Callable[[RowFacts], Role]:
 
 
 COLUMNS: tuple[Column, ...] = (
-    Column("process", 12, lambda facts, _: facts.row.name, "left", keep=20),
+    Column("process", 15, lambda facts, _: facts.row.name, "left", keep=20),
     Column("state", 11, _state, "left", lambda facts: ROLE[facts.condition], 19),
     Column("rec/s", 8, _records, keep=18),
     Column("lag", 7, lambda facts, _: duration(facts.row.lag) if _counts(facts) else "", keep=17),
@@ -108,15 +114,16 @@ COLUMNS: tuple[Column, ...] = (
     Column("pid", 7, lambda facts, _: UNKNOWN if facts.row.pid is None else str(facts.row.pid), keep=8),
     Column("cpu", 4, lambda facts, _: percent(facts.cpu_share), keep=3),
     Column("memory", 8, lambda facts, _: size(facts.row.memory_bytes), keep=2),
-    Column("records/s 60s", 20, _spark, "left", lambda _: "chart", 14),
+    Column("records/s 60s", 20, _spark(20), "left", lambda _: "chart", 14),
 )
+_SHORT_SPARK = Column("60s", 8, _spark(8), "left", lambda _: "chart", 14)
 _MARK = 3
 _NOTE_LEAST = 8
 
 
 def columns_for(width: int) -> tuple[Column, ...]:
     """Return the columns that fit beside the mark and a little room for the note, in their order."""
-    chosen = list(COLUMNS)
+    chosen = list(COLUMNS if width >= WIDE else (*COLUMNS[:-1], _SHORT_SPARK))
     while len(chosen) > 2 and _MARK + sum(column.width + 1 for column in chosen) + _NOTE_LEAST > width:
         chosen.remove(min(chosen, key=lambda column: column.keep))
     return tuple(chosen)

@@ -1,6 +1,8 @@
 """Where records go: writers, gaps, disks and rate budgets. As boxes of the overview, and in full on their own page."""
 
 from observer_core.view import BudgetRow, DiskRow, WriterRow
+from observer_tui.cells import width_of
+from observer_tui.conditions import DISK_FULL_S
 from observer_tui.frame import Frame
 from observer_tui.glyphs import bar
 from observer_tui.lines import Line, Role, Span, boxed, cell, faded, fit_line, sides
@@ -27,7 +29,7 @@ def writer_lines(frame: Frame, width: int) -> list[Line]:
         role = _writer_role(writer)
         spans = [Span(" "), cell(writer.name, 9, "plain"), cell(words(writer.state), 12, role)]
         spans += [Span(f"{words('lag')} ", "label"), cell(duration(writer.lag_s), 6, "plain", "right")]
-        backlog = f" {count(writer.lag_records)} rec" if writer.lag_records else ""
+        backlog = f" {count(writer.lag_records)} {words('rec')}" if writer.lag_records else ""
         if writer.lag_bytes:
             backlog += f" {size(writer.lag_bytes)}"
         spans.append(Span(backlog, "warn" if writer.lag_s > 1 else "plain"))
@@ -75,6 +77,10 @@ def _used(disk: DiskRow) -> float:
     return 1 - disk.free_bytes / disk.total_bytes if disk.total_bytes else 0.0
 
 
+def _fills_soon(disk: DiskRow) -> bool:
+    return disk.time_to_full_s is not None and disk.time_to_full_s < DISK_FULL_S
+
+
 def _disk_role(disk: DiskRow) -> Role:
     used = _used(disk)
     return "bad" if used > 0.95 else "warn" if used > 0.9 else "plain"
@@ -95,12 +101,14 @@ def _disk_growth(frame: Frame, disk: DiskRow, width: int) -> Line:
     growth = UNKNOWN if disk.growth_bytes_per_s is None else f"{size(disk.growth_bytes_per_s * 86400)}/{words('day')}"
     full = words("full in {time}", time=duration(disk.time_to_full_s)) if disk.time_to_full_s is not None else ""
     left = [
-        Span(f"   {words('ours')} ", "label"),
+        Span(f"   {full}  " if full else "   ", "warn" if _fills_soon(disk) else "plain"),
+        Span(f"+{growth}  "),
+        Span(f"{words('ours')} ", "label"),
         Span(size(disk.ours_bytes)),
-        Span(f"  +{growth}  "),
-        Span(full, "warn"),
     ]
-    return sides(left, [Span(f"{' '.join(disk.purposes)} ", "dim")], width)
+    purposes = f" {' '.join(disk.purposes)} "
+    fits = sum(width_of(span.text) for span in left) + width_of(purposes) <= width
+    return sides(left, [Span(purposes, "dim")] if fits else [], width)
 
 
 def budget_lines(frame: Frame, width: int) -> list[Line]:
@@ -119,7 +127,7 @@ def _budget_line(frame: Frame, budget: BudgetRow, width: int) -> Line:
     refused: Role = "bad" if budget.refused_total else "dim"
     spans = [
         Span(f" key {budget.appkey} ", "label"),
-        Span(bar(share, max(4, min(16, width - 44)), frame.glyphs), "chart"),
+        Span(bar(share, max(4, min(16, width - 32)), frame.glyphs), "chart"),
         Span(f" {budget.used_last_s}/{budget.limit_per_s:g} {words('calls/s')} "),
         Span(f" {words('refused')} {count(budget.refused_total)}", refused),
     ]
@@ -197,7 +205,7 @@ def draw_writer_details(frame: Frame, width: int, height: int) -> list[Line]:
         figures = (
             f"   {words('records')} {count(writer.records_total)}  {words('errors')} {count(writer.errors_total)}"
             f"  {words('rejected')} {count(writer.rejected_total)}  {words('lag')} {duration(writer.lag_s)}"
-            f" {count(writer.lag_records)} rec {size(writer.lag_bytes)}"
+            f" {count(writer.lag_records)} {words('rec')} {size(writer.lag_bytes)}"
         )
         lines.append(fit_line([Span(figures)], inner))
         commit = duration(writer.commit_ms / 1000) if writer.commit_ms is not None else UNKNOWN
