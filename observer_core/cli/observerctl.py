@@ -9,7 +9,7 @@ import pwd
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from typing import Annotated, NoReturn
 
@@ -155,9 +155,11 @@ def _order(verb: Verb, name: str, reason: str, operator: str, wait_s: float) -> 
             except LinkError as error:
                 # Not sent again: it may have been carried out.
                 raise LinkError(f"{error}\nwhat became of it: observerctl ticket {command.request_id}") from error
-            _lease(requester, who, reason, 0)
             if wait_s:
                 update = _until_final(requester, update, clock, wait_s)
+            # A hub that was just restarted has forgotten the lease already.
+            with suppress(LinkError):
+                _lease(requester, who, reason, 0)
         _finish(update, waited=bool(wait_s))
 
 

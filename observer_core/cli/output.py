@@ -127,7 +127,7 @@ def _process_cells(row: ProcessRow, now_ns: int) -> tuple[str, ...]:
         duration(row.sweep_s),
         size(row.memory_bytes),
         duration(max(0.0, (now_ns - row.as_of_ns) / NS_PER_S)) if reported else _UNKNOWN,
-        row.note or _next_start(row, now_ns) or row.last_exit,
+        row.note or _next_start(row, now_ns) or (f"last exit: {row.last_exit}" if row.last_exit else ""),
     )
 
 

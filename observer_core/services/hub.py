@@ -38,10 +38,11 @@ from observer_core.messages import (
 from observer_core.pipes import FrameBuffer, read_available, write_frame
 from observer_core.services.context import ChildContext
 from observer_core.services.hub_answers import OPERATOR, VIEWER, QuestionDesk
+from observer_core.services.hub_archive import GapArchive
 from observer_core.services.hub_audit import AuditTrail
 from observer_core.services.hub_budgets import BudgetWatch
 from observer_core.services.hub_disk import DiskWatch
-from observer_core.services.hub_feed import Feed, archived_gaps
+from observer_core.services.hub_feed import Feed
 from observer_core.services.hub_orders import OrderDesk
 from observer_core.services.hub_readings import read_processes
 from observer_core.services.hub_sockets import Groups, HubSockets, peer_of
@@ -56,6 +57,9 @@ TURN_S = 0.25
 READINGS_S = 2.0
 RECOUNT_EVERY = 5
 """Our own files are recounted at every fifth reading."""
+
+RECALL_S = 5.0
+"""Pause between two looks into the archive for gaps."""
 
 SUPERVISOR_SILENT_NS = 5 * NS_PER_S
 
@@ -235,10 +239,13 @@ class Hub:
             await asyncio.sleep(READINGS_S)
 
     async def _recall_gaps(self) -> None:
-        """Take the gaps of this day from the archive: an earlier hub saw them, this one did not."""
-        now_ns = self._clock.now_ns()
-        for line in await asyncio.to_thread(archived_gaps, self._settings.paths, now_ns):
-            self._feed.gaps.add(line, now_ns)
+        """Take from the archive what an earlier hub saw, and what the stream lost since, for ever."""
+        archive = GapArchive(self._settings.data_dir)
+        while True:
+            now_ns = self._clock.now_ns()
+            for line in await asyncio.to_thread(archive.read, now_ns):
+                self._feed.gaps.add(line, now_ns)
+            await asyncio.sleep(RECALL_S)
 
     def _read_control(self) -> None:
         try:

@@ -1,17 +1,14 @@
-"""What the hub picks out of the data stream: gap records and events, live from the shards and, after a start, from
-the day's archive.
+"""What the hub picks out of the data stream of the shards: gap records and events, as they happen.
 
-Separate from the writers, which must not lose anything: a record that is lost here is missing on a screen, no more.
+Separate from the writers, which must not lose anything: what is lost here is found a little later in the archive.
 """
 
 import logging
 
 from observer_core.bus.subscriber import BatchSubscriber
-from observer_core.clock import kst_datetime
 from observer_core.errors import MalformedMessage
 from observer_core.messages import Event, Gap, decode_batch
-from observer_core.paths import Paths
-from observer_core.services.hub_gaps import GapBook, GapLine, gap_lines
+from observer_core.services.hub_gaps import GapBook
 
 logger = logging.getLogger(__name__)
 
@@ -19,12 +16,6 @@ _BATCHES_PER_TURN = 2_000
 
 _MARKS = (b"\xa3gap", b"\xa5event")
 """The record tags as msgpack writes them: a batch without them is not worth decoding, and most have none."""
-
-
-def archived_gaps(paths: Paths, now_ns: int) -> list[GapLine]:
-    """Return the gap records that the archive holds for this Korean day; blocks for the disk."""
-    day = kst_datetime(now_ns)
-    return gap_lines(sorted((paths.data / "system" / f"{day:%Y/%m/%d}").glob("*/*.jsonl")))
 
 
 class Feed:

@@ -3,56 +3,13 @@
 Separate from `hub_state` because its input is the data stream (and, after a start, the day's archive), not status.
 """
 
-from collections.abc import Iterable
-from pathlib import Path
-
-import msgspec
-
 from observer_core.clock import NS_PER_S, kst_datetime, kst_day
 from observer_core.messages import Gap
+from observer_core.services.hub_archive import GapLine
 from observer_core.view import GapView
 
 NEWEST_SHOWN = 8
 _TEXT_LIMIT = 100
-
-
-class GapLine(msgspec.Struct, frozen=True, gc=False):
-    """An archived record: what the fold needs of an archived record; other kinds of records leave most of it empty."""
-
-    kind: str
-    gap_id: str = ""
-    reason: str = ""
-    symbols: tuple[str, ...] = ()
-    from_ns: int = 0
-    until_ns: int | None = None
-    opened_ns: int = 0
-    detail: str = ""
-
-
-_line_decoder = msgspec.json.Decoder(GapLine)
-
-
-def gap_lines(files: Iterable[Path]) -> list[GapLine]:
-    """Read the gap records of archived system files (JSON lines); torn lines and vanished files are passed over."""
-    found: list[GapLine] = []
-    for path in files:
-        try:
-            with path.open("rb") as lines:
-                found.extend(line for line in map(_gap_line, lines) if line is not None)
-        except OSError:
-            continue
-    return found
-
-
-def _gap_line(raw: bytes) -> GapLine | None:
-    # Most system lines are other kinds: the search is far cheaper than decoding each.
-    if b'"gap"' not in raw:
-        return None
-    try:
-        line = _line_decoder.decode(raw)
-    except msgspec.DecodeError:
-        return None
-    return line if line.kind == "gap" else None
 
 
 class GapBook:

@@ -101,6 +101,28 @@ def test_an_order_is_given_waited_for_and_audited(hub: HubProcess) -> None:
     hub.view_when(lambda view: view.leases == (), "the lease is given back")
 
 
+def test_waiting_outlives_the_hub_that_is_itself_restarted(hub: HubProcess) -> None:
+    asking = subprocess.Popen(
+        arguments("restart", "hub", "--reason", "new version", "--wait"),
+        env=environment(hub.paths.run),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        (order,) = until(hub.orders, "the order reaches the supervisor")
+        hub.process.terminate()
+        hub.process.wait(timeout=5)
+        with HubProcess(hub.directory) as second:
+            done = TicketUpdate(ticket=order.ticket, state="done", text="runs as process 7", at_ns=CLOCK.now_ns())
+            second.tell(done)
+            output, _ = asking.communicate(timeout=15)
+        assert (asking.returncode, output.startswith("restart hub done")) == (0, True)
+    finally:
+        asking.kill()
+        asking.wait()
+
+
 def test_an_order_without_end_in_time_says_how_to_ask_later(hub: HubProcess) -> None:
     done = observerctl(hub, "pause", "swing-0", "--reason", "x", "--wait", "--timeout", "0.2")
     assert done.returncode == 1

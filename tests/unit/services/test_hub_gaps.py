@@ -7,7 +7,8 @@ import pytest
 
 from observer_core.clock import kst_midnight_ns
 from observer_core.messages import Gap, Track
-from observer_core.services.hub_gaps import NEWEST_SHOWN, GapBook, gap_lines
+from observer_core.services.hub_archive import GapArchive
+from observer_core.services.hub_gaps import NEWEST_SHOWN, GapBook
 
 DAY_NS = kst_midnight_ns(20261120)
 HOUR_NS = 3_600_000_000_000
@@ -63,9 +64,37 @@ def test_the_newest_stand_first_and_are_bounded() -> None:
     assert newest == tuple(sorted(newest, reverse=True))
 
 
-def test_archived_lines_are_read_and_whatever_else_is_passed_over(tmp_path: Path) -> None:
-    line = {"kind": "gap", "gap_id": "g", "reason": "restart", "symbols": ["005930"], "from_ns": 1, "opened_ns": 1}
-    path = tmp_path / "swing-0.jsonl"
-    path.write_text(json.dumps(line) + '\n{"kind":"event","name":"gap"}\nnot json "gap"\n{"kind":"gap","gap_')
-    found = gap_lines([path, tmp_path / "vanished.jsonl"])
-    assert [(entry.gap_id, entry.symbols) for entry in found] == [("g", ("005930",))]
+def archived(gap_id: str) -> str:
+    line = {"kind": "gap", "gap_id": gap_id, "reason": "restart", "symbols": ["005930"], "from_ns": 1, "opened_ns": 1}
+    return json.dumps(line) + "\n"
+
+
+def ids(archive: GapArchive, hour: float) -> list[str]:
+    return [line.gap_id for line in archive.read(DAY_NS + int(hour * HOUR_NS))]
+
+
+def test_the_archive_gives_the_day_first_and_then_what_is_new(tmp_path: Path) -> None:
+    day = tmp_path / "system/2026/11/20"
+    for hour in ("09", "10", "11"):
+        (day / hour).mkdir(parents=True)
+    (day / "09" / "swing-0.jsonl").write_text(archived("a") + '{"kind":"event","name":"gap"}\nnot json "gap"\n')
+    (day / "10" / "swing-0.jsonl").write_text(archived("b") + archived("c")[:20])
+    archive = GapArchive(tmp_path)
+    assert ids(archive, 10.5) == ["a", "b"]
+    assert ids(archive, 10.6) == []
+    with (day / "10" / "swing-0.jsonl").open("a") as file:
+        file.write(archived("c")[20:])
+    (day / "11" / "swing-1.jsonl").write_text(archived("d"))
+    assert ids(archive, 11.1) == ["c", "d"]
+    assert ids(archive, 11.2) == []
+
+
+def test_a_file_that_was_cut_is_read_anew_and_a_missing_archive_is_empty(tmp_path: Path) -> None:
+    assert ids(GapArchive(tmp_path / "none"), 10) == []
+    path = tmp_path / "system/2026/11/20/10/swing-0.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text(archived("a") + archived("b"))
+    archive = GapArchive(tmp_path)
+    assert ids(archive, 10.1) == ["a", "b"]
+    path.write_text(archived("a"))
+    assert ids(archive, 10.2) == ["a"]

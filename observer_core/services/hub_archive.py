@@ -1,0 +1,89 @@
+"""The gap records of the day as the archive holds them: what an earlier hub saw, and what this one missed.
+
+Separate from `hub_feed` because the archive is complete but later: it is read in a thread, a little at a time.
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from observer_core.archive.layout import HOUR_NS, LIVE_SUFFIX, window_of
+from observer_core.clock import kst_day, kst_midnight_ns
+from observer_core.ids import ShardName
+from observer_core.messages import Track
+
+_READ_BYTES = 4 * 1024 * 1024
+_ANY_SHARD = ShardName("any")
+
+
+class GapLine(msgspec.Struct, frozen=True, gc=False):
+    """An archived record: what the fold of gaps needs of it; other kinds of records leave most of it empty."""
+
+    kind: str
+    gap_id: str = ""
+    reason: str = ""
+    symbols: tuple[str, ...] = ()
+    from_ns: int = 0
+    until_ns: int | None = None
+    opened_ns: int = 0
+    detail: str = ""
+
+
+_decoder = msgspec.json.Decoder(GapLine)
+
+
+class GapArchive:
+    """Reads each system file of the archive once, and later only what was appended to it."""
+
+    def __init__(self, archive: Path) -> None:
+        self._archive = archive
+        self._offsets: dict[Path, int] = {}
+        self._read_until_ns: int | None = None
+
+    def read(self, now_ns: int) -> list[GapLine]:
+        """Return the gap records that are new since the last call, the first time those of the whole Korean day.
+
+        Files that vanish or cannot be read are passed over; a line that is not complete yet waits for the next call.
+        """
+        begins_ns = self._read_until_ns if self._read_until_ns is not None else kst_midnight_ns(kst_day(now_ns))
+        # The hour before, too: a writer that catches up still appends to it.
+        directories = _hour_directories(begins_ns - HOUR_NS, now_ns)
+        self._read_until_ns = now_ns
+        found: list[GapLine] = []
+        offsets: dict[Path, int] = {}
+        for directory in directories:
+            for path in sorted((self._archive / directory).glob(f"*{LIVE_SUFFIX}")):
+                lines, offsets[path] = _read_lines(path, self._offsets.get(path, 0))
+                found += [line for line in map(_gap_line, lines) if line is not None]
+        self._offsets = offsets
+        return found
+
+
+def _hour_directories(from_ns: int, until_ns: int) -> list[Path]:
+    hours = range(from_ns - from_ns % HOUR_NS, until_ns + 1, HOUR_NS)
+    return [Path(window_of(Track.SYSTEM, _ANY_SHARD, hour_ns).path).parent for hour_ns in hours]
+
+
+def _read_lines(path: Path, offset: int) -> tuple[list[bytes], int]:
+    """Return the complete lines after an offset and where they end; a file that became shorter is read anew."""
+    try:
+        with path.open("rb") as file:
+            if path.stat().st_size < offset:
+                offset = 0
+            file.seek(offset)
+            data = file.read(_READ_BYTES)
+    except OSError:
+        return [], offset
+    end = data.rfind(b"\n") + 1
+    return data[:end].splitlines(), offset + end
+
+
+def _gap_line(raw: bytes) -> GapLine | None:
+    # Most system lines are other kinds: the search is far cheaper than decoding each.
+    if b'"gap"' not in raw:
+        return None
+    try:
+        line = _decoder.decode(raw)
+    except msgspec.DecodeError:
+        return None
+    return line if line.kind == "gap" else None
