@@ -76,10 +76,11 @@ def read_jsonl(data_dir: Path) -> Archive:
 
 def _read_file(path: Path, archive: Archive) -> None:
     with path.open("rb") as raw:
-        stream = zstandard.ZstdDecompressor().stream_reader(raw) if path.suffix == ".zst" else raw
-        for number, text in enumerate(io.TextIOWrapper(stream, encoding="utf-8"), start=1):
+        sealed = path.suffix == ".zst"
+        lines = io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw)) if sealed else raw
+        for number, line in enumerate(lines, start=1):
             try:
-                _take(json.loads(text), archive)
+                _take(json.loads(line), archive)
             except (ValueError, KeyError, TypeError) as error:
                 archive.damaged_lines.append(f"{path}:{number}: {error!r}")
 
