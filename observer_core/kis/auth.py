@@ -195,9 +195,12 @@ class TokenStore:
     def _wait_s(self, cache: _Cache) -> float:
         if not cache.attempted_ns:
             return 0.0
-        # A clock that was set back must not turn the minute into hours.
-        since_ns = max(0, self._clock.now_ns() - cache.attempted_ns)
-        return ISSUE_SPACING_S - since_ns / NS_PER_S
+        now_ns = self._clock.now_ns()
+        if cache.attempted_ns > now_ns:
+            # A clock that was set back must not turn the minute into hours: it begins anew, once.
+            cache.attempted_ns = now_ns
+            self._write(cache)
+        return ISSUE_SPACING_S - (now_ns - cache.attempted_ns) / NS_PER_S
 
     async def _request(self, cache: _Cache, failed: Secret | None) -> IssuedToken | None:
         """Make the one request of this minute; None when the broker says it was one too many."""
