@@ -1,12 +1,14 @@
 """The rate budget of one appkey: shared by all its processes, kept over their restarts, never exceeded.
 
-Separate from the HTTP client because the budget belongs to the appkey, not to a process. Strict by construction:
+Separate from the HTTP client because the budget belongs to the appkey, not to a process. Who waits longest goes
+first, so that every shard gets an equal share and their sweeps take equally long. Strict by construction:
 the broker counts a call at some instant between the taking of its slot and its answer, so a slot counts as occupied
 until the answer (at most `HOLD_S` after the taking, when its holder died or the answer is slow), and a call may start
 only when the N-th last slot ended more than one window ago. Whatever window the broker slides, it finds at most N.
 """
 
 import asyncio
+import os
 import struct
 from enum import IntEnum
 from pathlib import Path
@@ -25,17 +27,20 @@ SPREAD = 0.6
 VIRTUAL_SPACING_S = 1.1
 """Spacing on the virtual host: it still refused at 0.6 s although it promises one call per second."""
 
-_MAGIC = b"OBSRATE2"
+_MAGIC = b"OBSRATE3"
 _CAPACITY = 1024
 _LOCK_BUSY_S = 0.001
-_YIELD_S = 0.005
+_YIELD_NS = 5_000_000
 _GRACE_NS = 20_000_000
 _FUTURE_NS = 5 * NS_PER_S
-_HEADER = struct.Struct("=8s16sddIIQQQ3Q")
+_HEADER = struct.Struct("=8s16sddIIQQQ")
 _RING_OFFSET = 128
 _SLOT = struct.Struct("=QQ")
 _END = struct.Struct("=Q")
-_FILE_BYTES = _RING_OFFSET + _CAPACITY * _SLOT.size
+_QUEUE_OFFSET = _RING_OFFSET + _CAPACITY * _SLOT.size
+_QUEUE_PLACES = 64
+_WAITER = struct.Struct("=QQQQ")
+_FILE_BYTES = _QUEUE_OFFSET + _QUEUE_PLACES * _WAITER.size
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -58,8 +63,16 @@ class _State(NamedTuple):
     ceiling_per_s: float
     adaptation: Adaptation
     next_number: int
-    waiting_until_ns: tuple[int, ...]
-    """Until when a class may claim to be waiting; a claim expires because its owner can die."""
+
+
+class _Waiter(NamedTuple):
+    """A place in the queue. It is believed until it expires, because its owner can die."""
+
+    owner: int
+    """Process and budget object; one place for all its waiting calls."""
+    priority: int
+    since_ns: int
+    until_ns: int
 
 
 def budget_path(budgets: Path, ordinal: int) -> Path:
@@ -85,6 +98,7 @@ class RateBudget:
         # The latest word wins: a process imposes its configured limit when it opens the file and when it is told
         # a new one, and otherwise keeps to what stands there.
         self._impose_ceiling = True
+        self._owner = int.from_bytes(os.urandom(8), "little") | 1
 
     def take(self, now_ns: int, priority: Priority = Priority.SWEEP) -> Slot | float:
         """Return a slot, or the seconds after which asking again makes sense.
@@ -97,12 +111,11 @@ class RateBudget:
         try:
             state = self._load(now_ns)
             wait_ns = self._free_ns(state, now_ns) - now_ns
-            if wait_ns > 0:
-                self._claim(state, priority, now_ns + wait_ns)
-                return wait_ns / NS_PER_S
-            if any(until_ns > now_ns for until_ns in state.waiting_until_ns[:priority]):
-                return _YIELD_S
-            return self._occupy(state, priority, now_ns)
+            if wait_ns <= 0 and self._is_first(priority, now_ns):
+                return self._occupy(state, now_ns)
+            wait_ns = max(wait_ns, _YIELD_NS)
+            self._queue_up(priority, now_ns, now_ns + wait_ns + _GRACE_NS)
+            return wait_ns / NS_PER_S
         finally:
             self._file.unlock()
 
@@ -165,18 +178,43 @@ class RateBudget:
             free_ns = max(free_ns, ended_ns + window_ns)
         return free_ns
 
-    def _claim(self, state: _State, priority: Priority, free_ns: int) -> None:
-        waiting = list(state.waiting_until_ns)
-        waiting[priority] = max(waiting[priority], free_ns + _GRACE_NS)
-        self._store(state._replace(waiting_until_ns=tuple(waiting)))
+    def _waiters(self) -> list[_Waiter]:
+        table = self._file.read(_QUEUE_OFFSET, _QUEUE_PLACES * _WAITER.size)
+        return [_Waiter(*entry) for entry in _WAITER.iter_unpack(table)]
 
-    def _occupy(self, state: _State, priority: Priority, now_ns: int) -> Slot:
+    def _is_first(self, priority: int, now_ns: int) -> bool:
+        """Return whether no living waiter of another process goes before this one."""
+        waiters = [waiter for waiter in self._waiters() if waiter.until_ns > now_ns]
+        own = next((waiter.since_ns for waiter in waiters if waiter.owner == self._owner), now_ns)
+        return all(
+            (priority, own) <= (other.priority, other.since_ns) for other in waiters if other.owner != self._owner
+        )
+
+    def _queue_up(self, priority: int, now_ns: int, until_ns: int) -> None:
+        """Take or keep the own place; a full queue only costs fairness."""
+        since_ns, place = now_ns, -1
+        for index, waiter in enumerate(self._waiters()):
+            if waiter.owner == self._owner and waiter.until_ns > now_ns:
+                since_ns, place = waiter.since_ns, index
+                break
+            if place < 0 and waiter.until_ns <= now_ns:
+                place = index
+        if place >= 0:
+            self._file.write(
+                _QUEUE_OFFSET + place * _WAITER.size, _WAITER.pack(self._owner, priority, since_ns, until_ns)
+            )
+
+    def _leave_queue(self) -> None:
+        for index, waiter in enumerate(self._waiters()):
+            if waiter.owner == self._owner:
+                self._file.write(_QUEUE_OFFSET + index * _WAITER.size, bytes(_WAITER.size))
+
+    def _occupy(self, state: _State, now_ns: int) -> Slot:
         slot = Slot(state.next_number, now_ns)
         # The slot before the counter: a holder killed in between has taken nothing and sent nothing.
         self._file.write(_offset(slot.number), _SLOT.pack(now_ns, now_ns + int(HOLD_S * NS_PER_S)))
-        waiting = list(state.waiting_until_ns)
-        waiting[priority] = 0
-        self._store(state._replace(next_number=slot.number + 1, waiting_until_ns=tuple(waiting)))
+        self._store(state._replace(next_number=slot.number + 1))
+        self._leave_queue()
         return slot
 
     def _slot(self, number: int) -> tuple[int, int]:
@@ -185,24 +223,24 @@ class RateBudget:
 
     def _load(self, now_ns: int) -> _State:
         """Read the header; anything unbelievable in it (other boot, damage) begins a new budget."""
-        magic, boot, ceiling, limit, refusals, _, since_ns, changed_ns, number, *waiting = _HEADER.unpack(
+        magic, boot, ceiling, limit, refusals, _, since_ns, changed_ns, number = _HEADER.unpack(
             self._file.read(0, _HEADER.size)
         )
         believable = magic == _MAGIC and boot == self._boot and 0 < limit <= ceiling <= _CAPACITY
         if believable and number:
             believable = self._slot(number - 1)[0] <= now_ns + _FUTURE_NS
         if not believable:
-            return _State(self._ceiling_per_s, Adaptation(self._ceiling_per_s), 0, (0, 0, 0))
+            return _State(self._ceiling_per_s, Adaptation(self._ceiling_per_s), 0)
         adaptation = Adaptation(limit, refusals, since_ns, changed_ns)
         if ceiling != self._ceiling_per_s and self._impose_ceiling:
             ceiling, adaptation = self._ceiling_per_s, Adaptation(self._ceiling_per_s)
         adaptation = recovered(adaptation, ceiling, now_ns)
-        return _State(ceiling, adaptation, number, tuple(waiting))
+        return _State(ceiling, adaptation, number)
 
     def _store(self, state: _State) -> None:
         limit_per_s, refusals, since_ns, changed_ns = state.adaptation
         header = (state.ceiling_per_s, limit_per_s, refusals, 0, since_ns, changed_ns, state.next_number)
-        self._file.write(0, _HEADER.pack(_MAGIC, self._boot, *header, *state.waiting_until_ns))
+        self._file.write(0, _HEADER.pack(_MAGIC, self._boot, *header))
         self._impose_ceiling = False
 
 

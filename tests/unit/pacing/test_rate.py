@@ -139,3 +139,22 @@ def test_a_burst_that_died_waiting_holds_nobody_up_for_long(tmp_path: Path) -> N
 def test_a_senseless_limit_is_refused(tmp_path: Path, limit: float) -> None:
     with pytest.raises(ValueError, match="limit"):
         RateBudget(tmp_path / "rate-0.bin", limit)
+
+
+def test_waiters_are_served_in_turn(tmp_path: Path) -> None:
+    """Every process gets an equal share, whoever happens to wake first."""
+    budgets = [RateBudget(tmp_path / "rate-0.bin", 10) for _ in range(4)]
+    wakes_ns = [START_NS] * 4
+    served: list[int] = []
+    while len(served) < 80:
+        # The one with the lowest number always looks first: without a queue it would take nearly everything.
+        now_ns = min(wakes_ns)
+        index = wakes_ns.index(now_ns)
+        answer = budgets[index].take(now_ns)
+        if isinstance(answer, Slot):
+            served.append(index)
+            budgets[index].complete(answer, now_ns + NS_PER_MS)
+            wakes_ns[index] = now_ns + 2 * NS_PER_MS
+        else:
+            wakes_ns[index] = now_ns + int(answer * NS_PER_S) + 1
+    assert [served.count(index) for index in range(4)] == [20] * 4
