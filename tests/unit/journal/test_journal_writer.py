@@ -138,3 +138,15 @@ def test_a_batch_longer_than_a_piece_is_read_whole(tmp_path: Path) -> None:
     assert [frame.payload for frame in second.frames] == [b"y"]
     assert reader.read(name, second.end_offset, 100).at_end
     reader.close()
+
+
+def test_what_was_synced_survives_a_cut_at_the_durable_position(tmp_path: Path) -> None:
+    journal = writer(tmp_path)
+    for seq in range(1, 6):
+        journal.append(b"synced %d" % seq, seq, NINE_OCLOCK_NS)
+    durable = journal.sync()
+    journal.append(b"not synced", 6, NINE_OCLOCK_NS)
+    [name] = list_segments(tmp_path)
+    with (tmp_path / name.file_name).open("rb+") as segment:
+        segment.truncate(durable.end_offset)
+    assert payloads(tmp_path) == [b"synced %d" % seq for seq in range(1, 6)]
