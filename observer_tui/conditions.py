@@ -22,7 +22,9 @@ SHARD_LAG_S = 5.0
 SWEEPS_LATE = 3.0
 WRITER_LAG_S = 5.0
 DISK_FREE_SHARE = 0.10
-DISK_FULL_S = 86_400.0
+DISK_FULL_S = 7_200.0
+"""Short, because growth is measured over minutes and a passing burst must not cry wolf."""
+
 _OPEN_PHASES = frozenset({"continuous"})
 _RUNNING = frozenset({"running", "collecting", "live", "ready"})
 _PASSING = frozenset({"starting", "stopping", "restarting", "waiting", "catching_up", "spawning"})

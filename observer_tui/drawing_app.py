@@ -45,7 +45,7 @@ class DrawingApp(TerminalApp):
     """Frames from the feed on the terminal."""
 
     CSS = """
-    Screen { background: ansi_default; color: ansi_default; overflow: hidden; }
+    Screen { overflow: hidden; }
     """
 
     def __init__(self, feed: Feed, clock: Clock, options: ConsoleOptions) -> None:

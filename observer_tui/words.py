@@ -54,6 +54,7 @@ _KOREAN: dict[str, str] = {
     "records/s 60s": "건/초 60초",
     "note": "비고",
     "TOTAL": "합계",
+    "+{count} rows": "+{count}줄",
     "Processes": "프로세스",
     "enter open  R restart  S pause/resume  s sort  / filter": "enter 열기  R 재시작  S 일시정지/재개  s 정렬  / 필터",
     "no process passes the filter": "필터에 맞는 프로세스 없음",

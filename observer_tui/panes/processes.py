@@ -151,8 +151,8 @@ def draw_row(frame: Frame, facts: RowFacts, width: int) -> Line:
     return recolored(line, "selected") if selected else line
 
 
-def draw_sum(frame: Frame, width: int) -> Line:
-    """Return the line of totals."""
+def draw_sum(frame: Frame, width: int, hidden: int = 0) -> Line:
+    """Return the line of totals over all rows, and how many of them there is no room for."""
     rows = frame.rows
     collecting = [facts for facts in rows if _collecting(facts)]
     texts = {
@@ -170,7 +170,8 @@ def draw_sum(frame: Frame, width: int) -> Line:
     }
     spans = [Span(" " * _MARK)]
     spans += [cell(texts.get(column.title, ""), column.width, "strong", column.align) for column in columns_for(width)]
-    line = _spaced(spans, Span(""), width)
+    note = frame.words("+{count} rows", count=hidden) if hidden else ""
+    line = _spaced(spans, Span(note, "warn"), width)
     return faded(line) if frame.is_old else line
 
 
@@ -193,7 +194,7 @@ def draw_table(frame: Frame, width: int, height: int) -> list[Line]:
         lines.append(fit_line([Span(f"   {frame.words(text)}", "dim")], width))
     lines += [draw_row(frame, facts, width) for facts in frame.rows[top : top + room]]
     lines += [fit_line((), width)] * (height - 1 - len(lines))
-    return [*lines[: height - 1], draw_sum(frame, width)]
+    return [*lines[: height - 1], draw_sum(frame, width, max(0, len(names) - room))]
 
 
 def row_at(frame: Frame, y: int, height: int) -> str | None:

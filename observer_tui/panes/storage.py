@@ -98,11 +98,15 @@ def _disk_bar(frame: Frame, disk: DiskRow, width: int) -> Line:
 
 def _disk_growth(frame: Frame, disk: DiskRow, width: int) -> Line:
     words = frame.words
-    growth = UNKNOWN if disk.growth_bytes_per_s is None else f"{size(disk.growth_bytes_per_s * 86400)}/{words('day')}"
+    growth = ""
+    if disk.growth_bytes_per_s is not None:
+        growth = (
+            f"{'+' if disk.growth_bytes_per_s >= 0 else ''}{size(disk.growth_bytes_per_s * 86400)}/{words('day')}  "
+        )
     full = words("full in {time}", time=duration(disk.time_to_full_s)) if disk.time_to_full_s is not None else ""
     left = [
         Span(f"   {full}  " if full else "   ", "warn" if _fills_soon(disk) else "plain"),
-        Span(f"+{growth}  "),
+        Span(growth),
         Span(f"{words('ours')} ", "label"),
         Span(size(disk.ours_bytes)),
     ]

@@ -142,7 +142,7 @@ class TextDialog(ModalScreen[str]):
     TextDialog { align: center middle; background: transparent; }
     TextDialog > Vertical { width: 72; max-width: 100%; height: 5; }
     TextDialog Pane { position: absolute; width: 72; height: 5; }
-    TextDialog Input { width: 66; max-width: 100%; margin: 2 3; border: none; height: 1; padding: 0; }
+    TextDialog Input { position: absolute; width: 66; offset: 3 2; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
 
@@ -157,7 +157,7 @@ class TextDialog(ModalScreen[str]):
         """Give the frame and the input in it."""
         with Vertical():
             yield self._pane
-            yield Input(max_length=200)
+            yield Input(max_length=200, compact=True)
 
     def on_mount(self) -> None:
         """Draw the frame and take the keys."""

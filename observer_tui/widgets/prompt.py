@@ -15,7 +15,7 @@ class Prompt(Horizontal):
     DEFAULT_CSS = """
     Prompt { position: absolute; width: 100%; height: 1; }
     Prompt Static { width: 2; }
-    Prompt Input { width: 1fr; border: none; height: 1; padding: 0; }
+    Prompt Input { width: 1fr; }
     """
 
     class Typed(Message):
@@ -39,7 +39,7 @@ class Prompt(Horizontal):
         """Give the sign and the input."""
         yield Static(f" {self.sign}", markup=False)
         suggester = SuggestFromList(self._suggestions, case_sensitive=False) if self._suggestions else None
-        yield Input(self._text, suggester=suggester, select_on_focus=False, max_length=120)
+        yield Input(self._text, suggester=suggester, select_on_focus=False, max_length=120, compact=True)
 
     def on_mount(self) -> None:
         """Stand on the last line and take the keys."""
