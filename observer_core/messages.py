@@ -162,6 +162,8 @@ class GapReason(StrEnum):
     """The broker refused or did not confirm a registration."""
     JOURNAL_FAULT = "journal_fault"
     """The journal could not be written (disk full) or its tail was damaged."""
+    REASSIGNED = "reassigned"
+    """The symbols changed shards and the new one could not observe them at once."""
 
 
 class Rejection(_Record, frozen=True, tag="rejection"):
@@ -315,6 +317,10 @@ class ProcessReport(_Message, frozen=True, kw_only=True, tag="process"):
     next_start_ns: int | None = None
     generation: int = 0
     """Grows with every start; a command that carries an older one acts on a stale screen and is refused."""
+    deaths: tuple[tuple[int, str, str], ...] = ()
+    """The newest deaths, newest last: (wall-clock ns, cause, sentence)."""
+    deaths_by_cause: dict[str, int] = {}
+    """How often each cause stands in the tally of the last hundred deaths."""
 
 
 class TreeReport(_Message, frozen=True, kw_only=True, tag="tree"):
@@ -355,6 +361,10 @@ class Verb(StrEnum):
     RESTART = "restart"
     PAUSE = "pause"
     RESUME = "resume"
+    RELEASE = "release"
+    """Start a quarantined or waiting process at once."""
+    SCALE = "scale"
+    """Run `count` processes of a kind; the target is the kind."""
 
 
 class Order(_Message, frozen=True, kw_only=True, tag="order"):
@@ -367,6 +377,8 @@ class Order(_Message, frozen=True, kw_only=True, tag="order"):
     reason: str
     generation: int | None = None
     """Generation the operator saw; None = whatever runs."""
+    count: int | None = None
+    """How many processes; for `SCALE` only."""
 
 
 class ChildOrder(_Message, frozen=True, kw_only=True, tag="child"):
@@ -381,7 +393,12 @@ class ChildReport(_Message, frozen=True, kw_only=True, tag="ready"):
 
     pid: int
     state: str
-    """"ready" once, after start-up; "progress" later."""
+    """"ready" once, after start-up; "progress" later; "assigned" when maintenance put an assignment in force;
+    "swept" when a shard has been through all symbols of one."""
+    version: int = 0
+    """Version of the assignment."""
+    shards: int = 0
+    """How many sweeping shards it is for."""
 
 
 _encoder = msgspec.msgpack.Encoder()

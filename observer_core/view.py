@@ -51,6 +51,10 @@ class ProcessRow(_View, frozen=True, kw_only=True):
     generation: int = 0
     memory_bytes: int | None = None
     cpu_ms_total: int | None = None
+    deaths: tuple[tuple[int, str, str], ...] = ()
+    """The newest deaths, newest last: (wall-clock ns, cause, sentence)."""
+    deaths_by_cause: dict[str, int] = {}
+    """How often each cause stands in the tally of its last hundred deaths."""
 
 
 class WriterRow(_View, frozen=True, kw_only=True):
@@ -207,6 +211,8 @@ class Command(_Question, frozen=True, kw_only=True, tag="command"):
     operator: str
     reason: str
     generation: int | None = None
+    count: int | None = None
+    """How many processes; for the verb "scale", whose target is their kind."""
 
 
 Question: TypeAlias = Hello | GetView | GetTicket | AcquireLease | Command

@@ -4,6 +4,7 @@ Maintenance writes, shards read; a file is replaced as a whole, so a reader sees
 """
 
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -24,6 +25,25 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     """Grows with every change."""
     swing: dict[ShardName, tuple[str, ...]]
     scalp: dict[ShardName, tuple[str, ...]]
+    made_ns: int = 0
+    """When this version was made (wall clock), 0 = not known."""
+    moved: dict[ShardName, dict[ShardName, tuple[str, ...]]] = {}
+    """What this version moved between sweeping shards: new owner → former owner → symbols."""
+
+
+def moves(
+    before: Mapping[ShardName, Sequence[str]], after: Mapping[ShardName, Sequence[str]]
+) -> dict[ShardName, dict[ShardName, tuple[str, ...]]]:
+    """Return new owner → former owner → symbols for every symbol that had another owner before."""
+    owner = {symbol: shard for shard, symbols in before.items() for symbol in symbols}
+    moved: dict[ShardName, dict[ShardName, tuple[str, ...]]] = {}
+    for shard, symbols in after.items():
+        for symbol in symbols:
+            former = owner.get(symbol, shard)
+            if former != shard:
+                taken = moved.setdefault(shard, {})
+                taken[former] = (*taken.get(former, ()), symbol)
+    return moved
 
 
 _decoder = msgspec.json.Decoder(Assignment)

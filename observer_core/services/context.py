@@ -41,6 +41,14 @@ class ChildContext:
         """Tell the supervisor that the main loop turns; called about once a second from that very loop."""
         self._report("progress")
 
+    def report_assigned(self, version: int, shards: int) -> None:
+        """Tell the supervisor that an assignment over so many sweeping shards is in force."""
+        self._report("assigned", version, shards)
+
+    def report_swept(self, version: int) -> None:
+        """Tell the supervisor that this shard has been through all symbols of an assignment."""
+        self._report("swept", version)
+
     def read_orders(self) -> list[ChildOrder]:
         """Return the orders that arrived on the control pipe since the last call.
 
@@ -51,13 +59,14 @@ class ChildContext:
             return []
         return [decode_child_order(raw) for raw in self._control.feed(read_available(self.control_fd))]
 
-    def _report(self, state: str) -> None:
+    def _report(self, state: str, version: int = 0, shards: int = 0) -> None:
         if self.report_fd < 0:
             return
         # A full pipe means that the supervisor has not read older reports yet: they say the same. A broken one
         # means that it is gone, which the control pipe tells as well.
         with suppress(BrokenPipeError):
-            write_frame(self.report_fd, encode(ChildReport(pid=os.getpid(), state=state)))
+            report = ChildReport(pid=os.getpid(), state=state, version=version, shards=shards)
+            write_frame(self.report_fd, encode(report))
 
 
 def on_stop_signals(stop: Callable[[], None]) -> None:

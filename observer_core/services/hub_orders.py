@@ -11,6 +11,7 @@ import msgspec
 
 from observer_core.messages import Order, ProcessReport, TicketUpdate, TreeReport, Verb
 from observer_core.services.hub_leases import REASON_LIMIT, Peer, described, shown
+from observer_core.services.scaling import SCALABLE_KIND, SHARDS_LIMIT
 from observer_core.view import Command
 
 TICKETS_REMEMBERED = 500
@@ -67,6 +68,7 @@ class OrderDesk:
             who=ticket.who,
             reason=ticket.reason,
             generation=command.generation,
+            count=command.count,
         )
         return Verdict(ticket, order, repeated=False)
 
@@ -105,11 +107,21 @@ def _refusal(command: Command, holds_lease: bool, tree: TreeReport | None) -> st
         return f"unknown verb {shown(command.verb, ID_LIMIT)!r}; known: {', '.join(Verb)}"
     if tree is None:
         return "the supervisor has not reported its processes yet: try again in a second"
+    if command.verb == Verb.SCALE:
+        return _unscalable(command)
     report = next((process for process in tree.processes if process.name == command.target), None)
     if report is None:
         names = ", ".join(process.name for process in tree.processes)
         return f"unknown process {shown(command.target, ID_LIMIT)!r}; known: {names}"
     return _stale(command, report)
+
+
+def _unscalable(command: Command) -> str | None:
+    if command.target != SCALABLE_KIND:
+        return f"{shown(command.target, ID_LIMIT)!r} cannot be scaled, only {SCALABLE_KIND!r} can"
+    if command.count is None or not 1 <= command.count <= SHARDS_LIMIT:
+        return f"say how many {SCALABLE_KIND} shards there shall be: 1 to {SHARDS_LIMIT}"
+    return None
 
 
 def _stale(command: Command, report: ProcessReport) -> str | None:

@@ -90,6 +90,8 @@ def process_row(
         generation=0 if report is None else report.generation,
         memory_bytes=None if reading is None else reading.memory_bytes,
         cpu_ms_total=None if reading is None else reading.cpu_ms,
+        deaths=() if report is None else report.deaths,
+        deaths_by_cause={} if report is None else report.deaths_by_cause,
     )
 
 

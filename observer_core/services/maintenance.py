@@ -26,6 +26,7 @@ from observer_core.messages import ServiceStatus
 from observer_core.pacing.backoff import Backoff
 from observer_core.services.assignment import (
     Assignment,
+    moves,
     newest_universe,
     read_assignment,
     read_universe,
@@ -33,6 +34,7 @@ from observer_core.services.assignment import (
     write_universe,
 )
 from observer_core.services.context import ChildContext
+from observer_core.services.scaling import shards_in_force
 from observer_core.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -65,6 +67,7 @@ class Maintenance:
             state="starting",
         )
         self._day: DayNumber | None = None
+        self._shards = 0
         self._backoff = Backoff(RETRY_FLOOR_S, RETRY_CAP_S, Random())  # noqa: S311 - jitter, not a secret
 
     async def run(self) -> int:
@@ -92,16 +95,18 @@ class Maintenance:
     async def _keep_day(self) -> bool:
         """Put the day's universe in force if it is not yet; return whether it is."""
         today = kst_day(self._clock.now_ns())
-        if today == self._day:
+        shards = shards_in_force(self._settings)
+        if (today, shards) == (self._day, self._shards):
             return True
         try:
             universe = read_universe(self._settings.paths, today) or await self._fetch_universe(today)
-            put_in_force(self._settings, universe)
+            assignment = put_in_force(self._settings, universe, shards, self._clock.now_ns())
         except (ObserverError, OSError) as error:
             self._note("waiting", str(error), failed=True)
             logger.warning("no universe of the day yet", extra={"day": today, "error": str(error)})
             return False
-        self._day = today
+        self._day, self._shards = today, shards
+        self._context.report_assigned(assignment.version, shards)
         self._note("running", f"universe {today}: {len(universe.members)} symbols")
         logger.info(
             "universe in force",
@@ -151,19 +156,22 @@ class Maintenance:
             await asyncio.sleep(interval_s)
 
 
-def put_in_force(settings: Settings, universe: Universe) -> Assignment:
-    """Assign the universe to the shards, moving as little as possible; write it only when something changed."""
+def put_in_force(settings: Settings, universe: Universe, shards: int, now_ns: int) -> Assignment:
+    """Assign the universe to so many sweeping shards, moving as little as possible; write it only when it changed."""
     before = read_assignment(settings.paths)
-    swing = [ShardName(f"swing-{index}") for index in range(settings.swing_shards)]
+    swing = [ShardName(f"swing-{index}") for index in range(shards)]
     scalp = [ShardName(f"scalp-{index}") for index in range(len(settings.app_keys))]
     assignment = Assignment(
         day=universe.day,
         version=before.version if before else 1,
         swing=assign([member.code for member in universe.members], swing, before.swing if before else None),
         scalp=deal(hottest(universe), scalp, settings.scalp_trades),
+        made_ns=before.made_ns if before else now_ns,
+        moved=before.moved if before else {},
     )
     if assignment != before:
-        assignment = replace(assignment, version=assignment.version + 1)
+        moved = moves(before.swing, assignment.swing) if before else {}
+        assignment = replace(assignment, version=assignment.version + 1, made_ns=now_ns, moved=moved)
         write_assignment(settings.paths, assignment)
     return assignment
 

@@ -18,7 +18,7 @@ from observer_core.bus.status import StatusSender
 from observer_core.clock import NS_PER_MS, NS_PER_S
 from observer_core.errors import JournalError, MalformedMessage, ProcessError
 from observer_core.exit_codes import ExitCode
-from observer_core.ids import ShardName, SinkName
+from observer_core.ids import Epoch, ShardName, SinkName
 from observer_core.journal.recovery import TailReport, examine_tails, find_last_observation
 from observer_core.journal.writer import JournalWriter
 from observer_core.locks import hold
@@ -33,6 +33,7 @@ SUBSCRIBERS = (SinkName("jsonl"), SinkName("postgres"), SinkName("hub"))
 """Who listens to the shards: both writers, and the hub for gap records."""
 
 PROGRESS_INTERVAL_S = 1.0
+EPOCH_AFTER_ALL = Epoch(1 << 32)
 
 
 class Shard:
@@ -91,12 +92,16 @@ class Shard:
             code = self._close()
         return code
 
-    async def open_restart_gap(self, symbols: Collection[str]) -> None:
-        """Note what this shard missed since the last observation of its former life; before anything is recorded."""
+    async def open_restart_gap(self, symbols: Collection[str]) -> bool:
+        """Note what this shard missed since the last observation of its former life; before anything is recorded.
+
+        Returns:
+            Whether there was a former life.
+        """
         directory = self.settings.paths.journal(self.name)
         last = await asyncio.to_thread(find_last_observation, directory, self.recorder.epoch)
         if last is None:
-            return
+            return False
         now_ns = self.clock.now_ns()
         self._unwritten += self.outages.begin(
             GapReason.RESTART,
@@ -105,6 +110,13 @@ class Shard:
             now_ns=now_ns,
             detail=f"no observation after epoch {last.epoch} seq {last.last_seq}",
         )
+        return True
+
+    async def last_observed_ns(self, shard: ShardName) -> int | None:
+        """Return when a shard, dead or alive, received its newest observation; None = its journal holds none."""
+        directory = self.settings.paths.journal(shard)
+        last = await asyncio.to_thread(find_last_observation, directory, EPOCH_AFTER_ALL)
+        return None if last is None else last.received_ns
 
     def record(self, records: Sequence[Record], received_ns: int) -> None:
         """Append and publish what was read; close the gaps that these observations end."""

@@ -14,7 +14,7 @@ from observer_core.ids import AppKeyOrdinal
 from observer_core.kis.rest import PriceAnswer, RestClient, open_rest
 from observer_core.market.sharding import SYMBOLS_PER_CALL
 from observer_core.messages import GapReason, Track
-from observer_core.services.assignment import AssignmentWatch
+from observer_core.services.assignment import Assignment, AssignmentWatch
 from observer_core.services.context import ChildContext
 from observer_core.services.shard import Shard, run_shard
 
@@ -23,6 +23,8 @@ CALLS_IN_FLIGHT = 2
 WAIT_FOR_UNIVERSE_S = 0.05
 FAILED_SWEEP_PAUSE_S = 1.0
 FATAL_PAUSE_S = 30.0
+HANDOVER_S = 10.0
+"""Symbols that change shards are between two sweeps for less than this; longer is a gap."""
 
 
 class SwingCollector:
@@ -34,6 +36,9 @@ class SwingCollector:
         self._clock = shard.clock
         self._watch = AssignmentWatch(shard.settings.paths)
         self._symbols: tuple[str, ...] = ()
+        self._assignment: Assignment | None = None
+        """What `_symbols` are from."""
+        self._swept_version = 0
         self._in_flight = asyncio.Semaphore(CALLS_IN_FLIGHT)
         self._restart_noted = False
         self._one_by_one = shard.settings.virtual_host
@@ -46,25 +51,47 @@ class SwingCollector:
             if not shard.running.is_set():
                 await self._paused()
                 continue
-            self._take_assignment()
+            await self._take_assignment()
             if not self._symbols:
                 shard.update(state="waiting", note="no symbols are assigned yet")
                 await shard.pause(WAIT_FOR_UNIVERSE_S)
                 continue
             if not self._restart_noted:
-                await shard.open_restart_gap(self._symbols)
+                if not await shard.open_restart_gap(self._symbols) and self._assignment is not None:
+                    await self._note_late(self._assignment, set(self._symbols))
                 self._restart_noted = True
             shard.update(state="collecting", note="")
             await self._sweep()
 
-    def _take_assignment(self) -> None:
+    async def _take_assignment(self) -> None:
         assignment = self._watch.changed()
         if assignment is None:
             return
-        symbols = assignment.swing.get(self._shard.name, ())
+        symbols = assignment.swing.get(self._shard.name)
+        if symbols is None:
+            # Not among the shards any more. The supervisor ends this process when the others have its symbols in
+            # sight; until then it goes on with what it has.
+            return
+        gained = set(symbols).difference(self._symbols)
         self._shard.resume(set(self._symbols).difference(symbols))
-        self._symbols = symbols
+        self._symbols, self._assignment = symbols, assignment
         self._shard.update(symbols=len(symbols))
+        if self._restart_noted:
+            await self._note_late(assignment, gained)
+
+    async def _note_late(self, assignment: Assignment, gained: set[str]) -> None:
+        """Open a gap over gained symbols that nobody can have observed for longer than a handover takes."""
+        shard = self._shard
+        patience_ns = int(max(HANDOVER_S, 2 * (shard.status.sweep_s or 0.0)) * NS_PER_S)
+        for former, symbols in assignment.moved.get(shard.name, {}).items():
+            taken = gained.intersection(symbols)
+            if not taken:
+                continue
+            last_ns = await shard.last_observed_ns(former)
+            from_ns = assignment.made_ns if last_ns is None else min(last_ns, assignment.made_ns)
+            if self._clock.now_ns() - from_ns > patience_ns:
+                since_ns = from_ns - shard.in_flight_ns
+                shard.miss(GapReason.REASSIGNED, taken, from_ns=since_ns, detail=f"formerly of {former}")
 
     async def _sweep(self) -> None:
         shard = self._shard
@@ -77,6 +104,9 @@ class SwingCollector:
                 calls.append(group.create_task(self._call(chunk)))
         answered = sum(call.result() for call in calls)
         shard.settle()
+        if self._assignment is not None and self._may_go_on() and self._assignment.version != self._swept_version:
+            self._swept_version = self._assignment.version
+            shard.context.report_swept(self._swept_version)
         if answered == len(calls) and self._may_go_on():
             shard.update(sweep_s=(self._clock.monotonic_ns() - begun_ns) / NS_PER_S)
         elif not answered:
