@@ -72,6 +72,9 @@ def compose_demo(options: DemoOptions) -> Demo:
         "KIS_MASTER_URL": f"http://127.0.0.1:{rest_port}/common/master",
         "OBSERVER_SOURCE": "sim",
         "OBSERVER_FORCE_OPEN": "true",
+        # All 41 registrations, some of them books, so that every kind of record is seen.
+        "OBSERVER_SCALP_TRADES": "36",
+        "OBSERVER_SCALP_BOOKS": "5",
         "OBSERVER_SWING_SHARDS": str(options.swing_shards),
         "OBSERVER_HTTP_PORT": str(options.http_port),
         "OBSERVER_POSTGRES_DSN": embedded_dsn(database_socket_directory(options.run_directory)).reveal(),
