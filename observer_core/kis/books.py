@@ -7,7 +7,7 @@ from typing import Final
 
 from observer_core.kis.fields import BOOK_FIELDS
 from observer_core.kis.times import midnight_before_ns, time_of_day_ns
-from observer_core.kis.trades import explain_number
+from observer_core.kis.trades import NUMBER_LENGTH, explain_number
 from observer_core.messages import Book, Rejection, Track
 from observer_core.quality.validation import is_symbol, judge_book
 
@@ -31,7 +31,9 @@ BOOK_MINIMUM_WIDTH: Final = _CUMULATIVE_VOLUME + 1
 """Fields that are read of every book; MARKET_CLS_CODE behind them is newer and optional."""
 
 _EXPECTED_SESSIONS = frozenset("ABCD")
-_LEVEL_FIELDS = range(_ASKS.start, _BID_SIZES.stop)
+_LEVELS_FROM: Final[int] = _ASKS.start
+_LEVELS_UNTIL: Final[int] = _BID_SIZES.stop
+_LEVEL_FIELDS = range(_LEVELS_FROM, _LEVELS_UNTIL)
 _PRICE_FIELDS = frozenset({*range(_ASKS.start, _BIDS.stop), _EXPECTED_PRICE})
 _OPTIONAL = (_TOTAL_ASK_SIZE, _TOTAL_BID_SIZE, _CUMULATIVE_VOLUME)
 _EXPECTED = (_EXPECTED_PRICE, _EXPECTED_VOLUME)
@@ -69,6 +71,8 @@ def _convert(r: list[str], received_ns: int, raw: str, keep_raw: bool) -> Book |
     symbol, session_code = r[_SYMBOL], r[_SESSION]
     if not is_symbol(symbol):
         raise ValueError("bad_symbol")
+    if max(map(len, r[_LEVELS_FROM:_LEVELS_UNTIL])) > NUMBER_LENGTH:
+        raise ValueError("out_of_range")
     asks, bids = tuple(map(int, r[_ASKS])), tuple(map(int, r[_BIDS]))
     ask_sizes, bid_sizes = tuple(map(int, r[_ASK_SIZES])), tuple(map(int, r[_BID_SIZES]))
     source_time_ns = midnight_before_ns(received_ns) + time_of_day_ns(r[_TIME])
@@ -85,17 +89,23 @@ def _convert(r: list[str], received_ns: int, raw: str, keep_raw: bool) -> Book |
         bids,
         ask_sizes,
         bid_sizes,
-        int(r[_TOTAL_ASK_SIZE]) if r[_TOTAL_ASK_SIZE] else None,
-        int(r[_TOTAL_BID_SIZE]) if r[_TOTAL_BID_SIZE] else None,
-        int(r[_CUMULATIVE_VOLUME]) if r[_CUMULATIVE_VOLUME] else None,
-        int(r[_EXPECTED_PRICE]) if expected and r[_EXPECTED_PRICE] else None,
-        int(r[_EXPECTED_VOLUME]) if expected and r[_EXPECTED_VOLUME] else None,
+        _optional(r[_TOTAL_ASK_SIZE]),
+        _optional(r[_TOTAL_BID_SIZE]),
+        _optional(r[_CUMULATIVE_VOLUME]),
+        _optional(r[_EXPECTED_PRICE]) if expected else None,
+        _optional(r[_EXPECTED_VOLUME]) if expected else None,
         session_code,
         r[_VENUE] if len(r) > _VENUE else "",
         judgement.quality,
         judgement.reasons,
         raw if keep_raw else None,
     )
+
+
+def _optional(text: str) -> int | None:
+    if len(text) > NUMBER_LENGTH:
+        raise ValueError("out_of_range")
+    return int(text) if text else None
 
 
 def _rejection(record: list[str], received_ns: int, stage: str, reasons: tuple[str, ...], raw: str) -> Rejection:

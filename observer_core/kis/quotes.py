@@ -11,7 +11,7 @@ halted symbol looks and becomes a degraded quote ("no_price"); price 0 with volu
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -54,6 +54,7 @@ _SINGLE_KEYS: Final = {
     "upper_limit": "stck_mxpr",
     "lower_limit": "stck_llam",
 }
+_NUMBER_LENGTH = 18
 _TEXTS = frozenset({"symbol", "session_code"})
 _REQUIRED = frozenset({"price", "cumulative_volume"})
 _PRICES = frozenset(
@@ -75,26 +76,30 @@ _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _FRACTION = re.compile(r"[+-]?[0-9]*\.[0-9]+", re.ASCII)
 
 
+# What does not fit 64 bits fits neither the wire nor the store.
+_Whole: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
 class _Row(msgspec.Struct, rename=_MULTI_KEYS, gc=False):
     symbol: str
-    price: int
-    cumulative_volume: int
-    cumulative_value: int | None = None
-    open: int | None = None
-    high: int | None = None
-    low: int | None = None
-    previous_close: int | None = None
-    base_price: int | None = None
-    change: int | None = None
-    ask: int | None = None
-    bid: int | None = None
-    ask_size: int | None = None
-    bid_size: int | None = None
-    total_ask_size: int | None = None
-    total_bid_size: int | None = None
-    upper_limit: int | None = None
-    lower_limit: int | None = None
-    expected_volume: int | None = None
+    price: _Whole
+    cumulative_volume: _Whole
+    cumulative_value: _Whole | None = None
+    open: _Whole | None = None
+    high: _Whole | None = None
+    low: _Whole | None = None
+    previous_close: _Whole | None = None
+    base_price: _Whole | None = None
+    change: _Whole | None = None
+    ask: _Whole | None = None
+    bid: _Whole | None = None
+    ask_size: _Whole | None = None
+    bid_size: _Whole | None = None
+    total_ask_size: _Whole | None = None
+    total_bid_size: _Whole | None = None
+    upper_limit: _Whole | None = None
+    lower_limit: _Whole | None = None
+    expected_volume: _Whole | None = None
     session_code: str = ""
 
 
@@ -185,33 +190,12 @@ def _doubtful_row(
 def _quote(row: _Row, times: CallTimes, raw: msgspec.Raw, keep_raw: bool) -> Quote | Rejection:
     # By position, in the order of the struct: naming the arguments doubles the cost of a row.
     quote = Quote(
-        row.symbol,
-        None,
-        times.requested_ns,
-        times.received_ns,
-        row.price,
-        row.open,
-        row.high,
-        row.low,
-        row.previous_close,
-        row.base_price,
-        row.change,
-        row.cumulative_volume,
-        row.cumulative_value,
-        row.ask,
-        row.bid,
-        row.ask_size,
-        row.bid_size,
-        row.total_ask_size,
-        row.total_bid_size,
-        row.upper_limit,
-        row.lower_limit,
-        row.expected_volume,
-        row.session_code,
-        Quality.NORMAL,
-        (),
+        row.symbol, None, times.requested_ns, times.received_ns, row.price, row.open, row.high, row.low,
+        row.previous_close, row.base_price, row.change, row.cumulative_volume, row.cumulative_value,
+        row.ask, row.bid, row.ask_size, row.bid_size, row.total_ask_size, row.total_bid_size,
+        row.upper_limit, row.lower_limit, row.expected_volume, row.session_code, Quality.NORMAL, (),
         str(raw, "utf-8", "replace") if keep_raw else None,
-    )
+    )  # fmt: skip
     judgement = judge_quote(quote)
     if judgement is ACCEPTED:
         return quote
@@ -248,7 +232,7 @@ def _explain(name: str, text: str, key: str) -> str | None:
     if not text:
         return f"empty:{key}" if name in _REQUIRED else None
     if _INTEGER.fullmatch(text):
-        return None
+        return f"out_of_range:{key}" if len(text) > _NUMBER_LENGTH else None
     if name in _PRICES and _FRACTION.fullmatch(text):
         return "fractional_price"
     return f"not_a_whole_number:{key}"

@@ -43,12 +43,15 @@ _VENUE: Final = _INDEX["MARKET_CLS_CODE"]
 TRADE_MINIMUM_WIDTH: Final = _VI + 1
 """Fields that are read of every trade; MARKET_CLS_CODE behind them is newer and optional."""
 
+NUMBER_LENGTH: Final = 18
+"""Characters of the longest number that is believed: what is longer does not fit the 64 bits of wire and store."""
+
 _REQUIRED = (_PRICE, _VOLUME, _CUMULATIVE_VOLUME, _CUMULATIVE_VALUE)
 _PRICES = frozenset({_PRICE, _CHANGE, _OPEN, _HIGH, _LOW, _ASK, _BID, _VI})
 _OPTIONAL = (
-    _OPEN, _HIGH, _LOW, _CHANGE, _ASK, _BID, _ASK_SIZE, _BID_SIZE, _TOTAL_ASK_SIZE, _TOTAL_BID_SIZE
+    _OPEN, _HIGH, _LOW, _CHANGE, _ASK, _BID, _ASK_SIZE, _BID_SIZE, _TOTAL_ASK_SIZE, _TOTAL_BID_SIZE, _VI
 )  # fmt: skip
-_NUMBERS = (*_REQUIRED, *_OPTIONAL, _VI)
+_NUMBERS = (*_REQUIRED, *_OPTIONAL)
 _INTEGER = re.compile(r"\s*-?[0-9]+\s*", re.ASCII)
 _FRACTION = re.compile(r"\s*-?[0-9]*\.[0-9]+\s*", re.ASCII)
 
@@ -95,7 +98,7 @@ def explain_number(text: str, name: str, price: bool, required: bool) -> str | N
     if not text:
         return f"empty:{name}" if required else None
     if _INTEGER.fullmatch(text):
-        return None
+        return f"out_of_range:{name}" if len(text) > NUMBER_LENGTH else None
     if price and _FRACTION.fullmatch(text):
         return "fractional_price"
     return f"not_a_whole_number:{name}"
@@ -110,32 +113,32 @@ def _source_time_ns(record: list[str], received_ns: int) -> int:
 def _convert(r: list[str], received_ns: int, raw: str, keep_raw: bool) -> Trade | Rejection:
     if not is_symbol(r[_SYMBOL]):
         raise ValueError("bad_symbol")
+    (
+        price, volume, cumulative_volume, cumulative_value, opened, high, low, change, ask, bid,
+        ask_size, bid_size, total_ask_size, total_bid_size, vi_reference,
+    ) = [
+        (int(text) if len(text) <= NUMBER_LENGTH else _too_long()) if (text := r[index]) else None
+        for index in _NUMBERS
+    ]  # fmt: skip
+    if price is None or volume is None or cumulative_volume is None or cumulative_value is None:
+        raise ValueError("empty")
     # By position, in the order of the struct: naming the arguments doubles the cost of a trade.
     trade = Trade(
-        r[_SYMBOL],
-        _source_time_ns(r, received_ns),
-        received_ns,
-        int(r[_PRICE]),
-        int(r[_VOLUME]),
-        int(r[_CUMULATIVE_VOLUME]),
-        int(r[_CUMULATIVE_VALUE]),
-        *[int(r[index]) if r[index] else None for index in _OPTIONAL],
-        r[_SIDE],
-        r[_SESSION],
-        r[_OPERATION],
-        r[_HALTED] == "Y",
-        int(r[_VI]) if r[_VI] else None,
-        r[_VENUE] if len(r) > _VENUE else "",
-        Quality.NORMAL,
-        (),
-        raw if keep_raw else None,
-    )
+        r[_SYMBOL], _source_time_ns(r, received_ns), received_ns, price, volume, cumulative_volume, cumulative_value,
+        opened, high, low, change, ask, bid, ask_size, bid_size, total_ask_size, total_bid_size,
+        r[_SIDE], r[_SESSION], r[_OPERATION], r[_HALTED] == "Y", vi_reference,
+        r[_VENUE] if len(r) > _VENUE else "", Quality.NORMAL, (), raw if keep_raw else None,
+    )  # fmt: skip
     judgement = judge_trade(trade)
     if judgement is ACCEPTED:
         return trade
     if judgement.rejected:
         return _rejection(r, received_ns, "validate", judgement.reasons, raw)
     return replace(trade, quality=judgement.quality, reasons=judgement.reasons)
+
+
+def _too_long() -> int:
+    raise ValueError("out_of_range")
 
 
 def _rejection(record: list[str], received_ns: int, stage: str, reasons: tuple[str, ...], raw: str) -> Rejection:

@@ -43,7 +43,7 @@ def test_older_and_newer_widths_parse(width: int, venue: str) -> None:
 
 
 def test_expected_figures_are_noise_outside_auctions() -> None:
-    noise = _parse(book_fields(ANTC_CNPR="1.5", ANTC_CNQN="x"))
+    noise = _parse(book_fields(ANTC_CNPR="1.5", ANTC_CNQN="x" * 30))
     assert isinstance(noise, Book)
     assert (noise.expected_price, noise.expected_volume) == (None, None)
     auction = _parse(book_fields(HOUR_CLS_CODE="B", ANTC_CNPR="259000", ANTC_CNQN="77"))
@@ -72,6 +72,8 @@ def test_a_crossed_book_is_odd_except_in_an_auction(session: str, quality: Quali
         ({"ASKP3": ""}, "decode", ("empty:ASKP3",)),
         ({"BIDP2": "1.5"}, "decode", ("fractional_price",)),
         ({"ASKP_RSQN1": "x"}, "decode", ("not_a_whole_number:ASKP_RSQN1",)),
+        ({"ASKP_RSQN1": "9" * 19}, "decode", ("out_of_range:ASKP_RSQN1",)),
+        ({"ACML_VOL": "9" * 19}, "decode", ("out_of_range:ACML_VOL",)),
         ({"BSOP_HOUR": ""}, "decode", ("bad_time",)),
         ({"MKSC_SHRN_ISCD": ""}, "decode", ("bad_symbol",)),
         ({"HOUR_CLS_CODE": "A", "ANTC_CNQN": "x"}, "decode", ("not_a_whole_number:ANTC_CNQN",)),

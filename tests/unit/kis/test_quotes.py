@@ -127,6 +127,7 @@ def test_a_padded_code_alone_is_joined_too() -> None:
         ({"inter2_prpr": "259250.5"}, ("fractional_price",)),
         ({"inter2_prpr": ""}, ("empty:inter2_prpr",)),
         ({"inter2_prpr": "x", "acml_vol": None}, ("not_a_whole_number:inter2_prpr", "empty:acml_vol")),
+        ({"acml_tr_pbmn": "9" * 19}, ("out_of_range:acml_tr_pbmn",)),
         ({"seln_rsqn": "1.5"}, ("not_a_whole_number:seln_rsqn",)),
     ],
 )

@@ -83,6 +83,8 @@ def test_codes_are_alphanumeric_texts(symbol: str) -> None:
         ({"STCK_PRPR": ""}, ("empty:STCK_PRPR",)),
         ({"CNTG_VOL": "1.5"}, ("not_a_whole_number:CNTG_VOL",)),
         ({"ACML_VOL": "x", "ACML_TR_PBMN": ""}, ("not_a_whole_number:ACML_VOL", "empty:ACML_TR_PBMN")),
+        ({"ACML_TR_PBMN": "9" * 19}, ("out_of_range:ACML_TR_PBMN",)),
+        ({"ASKP_RSQN1": "-" + "9" * 30}, ("out_of_range:ASKP_RSQN1",)),
         ({"MKSC_SHRN_ISCD": "5930"}, ("bad_symbol",)),
         ({"STCK_CNTG_HOUR": "246000"}, ("bad_time",)),
         ({"STCK_CNTG_HOUR": "10200"}, ("bad_time",)),
