@@ -1,6 +1,7 @@
 """Whatever crash hits the JSONL archive: after the journal is read again, every record is in exactly one line."""
 
 import json
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +69,18 @@ class Crashes(RuleBasedStateMachine):
         self.next: dict[str, Key] = dict.fromkeys(SHARDS, (1, 1))
         self.handed_out = 0
         self.synced: dict[Path, int] = {}
+        """Bytes of every file that a power loss cannot take: what the sink had synced, whenever it did."""
         self.sink: JsonlSink
+        self._real_syncs = {name: getattr(os, name) for name in ("fsync", "fdatasync")}
+        for name, real in self._real_syncs.items():
+            setattr(os, name, self._noted(real))
+
+    def _noted(self, sync: Callable[[int], None]) -> Callable[[int], None]:
+        def synced(descriptor: int) -> None:
+            sync(descriptor)
+            self.synced[Path(f"/proc/self/fd/{descriptor}").readlink()] = os.fstat(descriptor).st_size
+
+        return synced
 
     @initialize()
     def begin(self) -> None:
@@ -108,7 +120,6 @@ class Crashes(RuleBasedStateMachine):
     @rule()
     def commit(self) -> None:
         self.sink.commit()
-        self.synced = {path: path.stat().st_size for path in self.root.rglob("*.jsonl")}
 
     @rule(seconds=st.sampled_from([0.5, 2, 61, 301, 3700]))
     def time_passes(self, seconds: float) -> None:
@@ -126,7 +137,7 @@ class Crashes(RuleBasedStateMachine):
     def host_loses_power(self, data: st.DataObject, zeros: bool) -> None:
         for path in sorted(self.root.rglob("*.jsonl")):
             content = path.read_bytes()
-            kept = data.draw(st.integers(self.synced.get(path, 0), len(content)))
+            kept = data.draw(st.integers(min(self.synced.get(path, 0), len(content)), len(content)))
             path.write_bytes(content[:kept] + bytes(len(content) - kept if zeros else 0))
         self.start()
 
@@ -149,11 +160,15 @@ class Crashes(RuleBasedStateMachine):
         assert found == expected_lines(self.journal[: self.handed_out])
 
     def teardown(self) -> None:
-        if hasattr(self, "sink"):
-            self.write()
-            self.every_record_in_one_line()
-            self.sink.close()
-        self._temporary.cleanup()
+        try:
+            if hasattr(self, "sink"):
+                self.write()
+                self.every_record_in_one_line()
+                self.sink.close()
+        finally:
+            for name, real in self._real_syncs.items():
+                setattr(os, name, real)
+            self._temporary.cleanup()
 
 
 def _received(made: Batch, at_ns: int) -> Batch:
