@@ -162,6 +162,8 @@ class GapReason(StrEnum):
     """The broker refused or did not confirm a registration."""
     JOURNAL_FAULT = "journal_fault"
     """The journal could not be written (disk full) or its tail was damaged."""
+    DISK_FULL = "disk_full"
+    """The disk ladder's last step: observations are given up so that gap records and a clean stop still fit."""
     REASSIGNED = "reassigned"
     """The symbols changed shards and the new one could not observe them at once."""
 

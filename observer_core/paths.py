@@ -6,7 +6,7 @@ Nothing else in the tree joins a directory with a name of ours; the container's 
 from dataclasses import dataclass
 from pathlib import Path
 
-from observer_core.ids import ProcessName, ShardName, SinkName
+from observer_core.ids import DayNumber, ProcessName, ShardName, SinkName
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,20 @@ class Paths:
     def checkpoint(self, sink: SinkName) -> Path:
         """Return the file in which a file sink keeps its durable offsets."""
         return self.state / "sinks" / f"{sink}.json"
+
+    def manifest(self, day: DayNumber) -> Path:
+        """Return the list of the sealed archive files of a day."""
+        return self.state / "manifests" / f"{day}.json"
+
+    @property
+    def reserve(self) -> Path:
+        """Return the file that holds space back on the volume of the state."""
+        return self.state / "reserve.bin"
+
+    @property
+    def journal_reserve(self) -> Path:
+        """Return the file that holds space back on the journals' volume, where that is another one."""
+        return self.journals / "reserve.bin"
 
     @property
     def budgets(self) -> Path:

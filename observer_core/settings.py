@@ -88,6 +88,9 @@ class Settings:
     viewers_group: str
     operators_group: str
     log_level: str
+    disk_ladder_percent: tuple[float, ...] = (75.0, 85.0, 90.0, 95.0)
+    """Used shares at which to warn, trim, seal and drop."""
+    disk_reserve_bytes: int = 16 * 1024 * 1024
     warnings: tuple[str, ...] = field(default=())
     """Deprecated names in use and similar; logged once at start."""
 
@@ -151,6 +154,16 @@ class _Reader:
             raise ValueError
 
         return self.parsed(name, parse, "true or false", False)
+
+    def rising_percentages(self, name: str, count: int) -> tuple[float, ...]:
+        def parse(text: str) -> tuple[float, ...]:
+            values = tuple(float(part) for part in text.split(","))
+            rising = all(low < high for low, high in zip((0.0, *values), (*values, 100.1), strict=True))
+            if len(values) != count or not rising:
+                raise ValueError
+            return values
+
+        return self.parsed(name, parse, f"{count} rising percentages with commas between them", (100.0,) * count)
 
     def directory(self, name: str, fallback: Path | None = None) -> Path:
         text = self.text(name)
@@ -298,6 +311,8 @@ def _build(reader: _Reader, app_keys: tuple[AppKey, ...], warnings: tuple[str, .
         viewers_group=reader.text("OBSERVER_VIEWERS_GROUP"),
         operators_group=reader.text("OBSERVER_OPERATORS_GROUP"),
         log_level=reader.choice("OBSERVER_LOG_LEVEL", "DEBUG", "INFO", "WARNING", "ERROR"),
+        disk_ladder_percent=reader.rising_percentages("OBSERVER_DISK_LADDER", 4),
+        disk_reserve_bytes=reader.whole("OBSERVER_DISK_RESERVE_MIB", 1, 1024) * 1024 * 1024,
         warnings=warnings,
     )
 

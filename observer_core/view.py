@@ -88,6 +88,10 @@ class DiskRow(_View, frozen=True, kw_only=True):
     growth_bytes_per_s: float | None
     time_to_full_s: float | None
     as_of_ns: int
+    level: str = "normal"
+    """Step of the disk ladder: "normal", "warn", "trim", "seal" or "drop"."""
+    measure: str = ""
+    """What is done at this step, in words; "" at "normal"."""
 
 
 class BudgetRow(_View, frozen=True, kw_only=True):
