@@ -22,8 +22,8 @@ def at(text: str) -> int:
         ("2026-11-20T15:20:00", Phase.CLOSING_AUCTION, "2026-11-20T15:31:00"),
         ("2026-11-20T15:31:00", Phase.CLOSED, "2026-11-20T15:40:00"),
         ("2026-11-20T16:00:00", Phase.AFTER_MARKET, "2026-11-20T20:00:00"),
-        ("2026-11-20T20:00:00", Phase.CLOSED, "2026-11-21T00:00:00"),
-        ("2026-11-21T10:00:00", Phase.CLOSED, "2026-11-22T00:00:00"),
+        ("2026-11-20T20:00:00", Phase.CLOSED, "2026-11-23T08:00:00"),
+        ("2026-11-21T10:00:00", Phase.CLOSED, "2026-11-23T08:00:00"),
     ],
 )
 def test_phase_and_its_end(moment: str, phase: Phase, until: str) -> None:
