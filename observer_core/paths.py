@@ -72,6 +72,26 @@ class Paths:
         return self.data / "symbols"
 
     @property
+    def universe_config(self) -> Path:
+        """Return the operators' file of universe rules; it need not exist."""
+        return self.config / "universe.toml"
+
+    @property
+    def universe_desk(self) -> Path:
+        """Return the directory of pins, requests and outcomes between `observerctl universe` and maintenance."""
+        return self.state / "universe"
+
+    @property
+    def calendar_overrides(self) -> Path:
+        """Return the operators' file of days that differ from the calendar; it need not exist."""
+        return self.config / "calendar_overrides.toml"
+
+    @property
+    def calendar_votes(self) -> Path:
+        """Return the directory of what broker and tape say about a day."""
+        return self.state / "calendar"
+
+    @property
     def dead_letters(self) -> Path:
         """Return the directory of rows that a sink refused."""
         return self.data / "dead_letters"

@@ -77,6 +77,7 @@ class Settings:
     scalp_books: int
     keep_raw: bool
     force_open: bool
+    closed_sweep_interval_s: float
     universe_minimum_close: int
     universe_top: int | None
     postgres_dsn: Secret | None
@@ -196,12 +197,15 @@ class ClientSettings:
     run_dir: Path
     data_dir: Path
     log_dir: Path
+    config_dir: Path
     postgres_dsn: Secret | None
 
     @property
     def paths(self) -> Paths:
         """Return the file-system layout below the directories that a client knows."""
-        return Paths(data=self.data_dir, logs=self.log_dir, config=Path(), run=self.run_dir, token_cache=Path())
+        return Paths(
+            data=self.data_dir, logs=self.log_dir, config=self.config_dir, run=self.run_dir, token_cache=Path()
+        )
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
@@ -236,6 +240,7 @@ def load_client_settings(environ: Mapping[str, str]) -> ClientSettings:
         run_dir=reader.directory("OBSERVER_RUN_DIR"),
         data_dir=reader.directory("OBSERVER_DATA_DIR"),
         log_dir=reader.directory("OBSERVER_LOG_DIR"),
+        config_dir=reader.directory("OBSERVER_CONFIG_DIR"),
         postgres_dsn=Secret(dsn) if dsn else None,
     )
     if reader.problems:
@@ -300,6 +305,7 @@ def _build(reader: _Reader, app_keys: tuple[AppKey, ...], warnings: tuple[str, .
         scalp_books=books,
         keep_raw=reader.flag("OBSERVER_KEEP_RAW"),
         force_open=reader.flag("OBSERVER_FORCE_OPEN"),
+        closed_sweep_interval_s=reader.number("OBSERVER_CLOSED_SWEEP_INTERVAL_S", 0, 86_400),
         universe_minimum_close=reader.whole("OBSERVER_UNIVERSE_MINIMUM_CLOSE", 0, 100_000_000),
         universe_top=top or None,
         postgres_dsn=Secret(dsn) if dsn else None,

@@ -89,10 +89,25 @@ VARIABLES: tuple[Variable, ...] = (
         "OBSERVER_FORCE_OPEN", "false", "Treat the market as open at any time (simulation)", "true|false", _COLLECTION
     ),
     Variable(
-        "OBSERVER_UNIVERSE_MINIMUM_CLOSE", "4000", "Lowest previous close of a collected symbol", "KRW", _COLLECTION
+        "OBSERVER_CLOSED_SWEEP_INTERVAL_S",
+        "300",
+        "From one sweep to the next while the market is closed",
+        "seconds",
+        _COLLECTION,
     ),
     Variable(
-        "OBSERVER_UNIVERSE_TOP", "0", "Only the N largest by market capitalisation; 0 = all", "symbols", _COLLECTION
+        "OBSERVER_UNIVERSE_MINIMUM_CLOSE",
+        "4000",
+        "Lowest previous close of a collected symbol, where there is no universe.toml",
+        "KRW",
+        _COLLECTION,
+    ),
+    Variable(
+        "OBSERVER_UNIVERSE_TOP",
+        "0",
+        "Only the N largest by market capitalisation, where there is no universe.toml; 0 = all",
+        "symbols",
+        _COLLECTION,
     ),
     Variable(
         "OBSERVER_POSTGRES_DSN", "", "libpq connection string; empty = no Postgres writer", group=_STORAGE, secret=True
