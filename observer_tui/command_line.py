@@ -62,7 +62,7 @@ def parse(text: str) -> Intent | str:
     if word in _PAGES:
         return Intent("page", f"{_PAGES[word]} {argument}".strip())
     if word in _ORDERS:
-        return Intent("order", f"{word} {argument}".strip())
+        return Intent("order", f"{_ORDERS[word]} {argument}".strip())
     if word in _PLAIN:
         return Intent(_PLAIN[word])
     if word in _WITH_ARGUMENT:

@@ -87,7 +87,7 @@ def condition_of(row: ProcessRow, market: MarketView, now_ns: int) -> Condition:
         return Condition.DOWN
     if row.as_of_ns and now_ns - row.as_of_ns > SILENT_NS:
         return Condition.SILENT
-    if row.open_gaps or is_late(row, market):
+    if row.open_gaps or is_late(row, market) or is_behind(row):
         return Condition.DEGRADED
     return Condition.OK
 
@@ -99,6 +99,11 @@ def is_late(row: ProcessRow, market: MarketView) -> bool:
     return row.lag > max(SHARD_LAG_S, SWEEPS_LATE * (row.sweep_s or 0.0))
 
 
+def is_behind(row: ProcessRow) -> bool:
+    """Return whether a writer has records that wait too long to be durable."""
+    return row.kind == "writer" and row.lag is not None and row.lag > WRITER_LAG_S
+
+
 def is_open(market: MarketView) -> bool:
     """Return whether prices are expected to move."""
     return market.phase in _OPEN_PHASES or (market.forced and market.phase != "closed")
@@ -107,7 +112,10 @@ def is_open(market: MarketView) -> bool:
 def problems_of(view: SystemView, meters: Meters, now_ns: int, words: Words) -> tuple[Problem, ...]:
     """Return everything that is not as it should be, worst first."""
     found = [problem for row in view.processes if (problem := _process_problem(row, view, now_ns, words))]
-    found += [problem for writer in view.writers if (problem := _writer_problem(writer, words))]
+    named = {problem.subject for problem in found}
+    found += [
+        problem for writer in view.writers if writer.name not in named and (problem := _writer_problem(writer, words))
+    ]
     for disk in view.disk:
         share = disk.free_bytes / disk.total_bytes if disk.total_bytes else 0.0
         soon = disk.time_to_full_s is not None and disk.time_to_full_s < DISK_FULL_S
@@ -130,14 +138,19 @@ def _process_problem(row: ProcessRow, view: SystemView, now_ns: int, words: Word
     if condition is Condition.SILENT:
         text = words("has not reported for {age}", age=age((now_ns - row.as_of_ns) / NS_PER_S))
     elif condition is Condition.DEGRADED:
-        text = (
-            words("no record for {age}", age=duration(row.lag))
-            if is_late(row, view.market)
-            else words("{count} open gaps", count=row.open_gaps)
-        )
+        text = degraded_text(row, view.market, words)
     else:
         text = row.state.lower() + (f": {row.note or row.last_exit}" if row.note or row.last_exit else "")
     return Problem(condition, row.name, text)
+
+
+def degraded_text(row: ProcessRow, market: MarketView, words: Words) -> str:
+    """Return why a process is degraded."""
+    if is_behind(row):
+        return words("{age} behind", age=duration(row.lag)) + (f": {row.note}" if row.note else "")
+    if is_late(row, market):
+        return words("no record for {age}", age=duration(row.lag))
+    return words("{count} open gaps", count=row.open_gaps)
 
 
 def _writer_problem(writer: WriterRow, words: Words) -> Problem | None:

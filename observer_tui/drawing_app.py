@@ -162,7 +162,7 @@ class DrawingApp(TerminalApp):
 
     def screen_text(self) -> str:
         """Return the page as plain text, as it stands on the screen."""
-        lines = [""] * self.size.height
+        lines = [""] * max((pane.y + pane.height for pane in self.placed.values()), default=0)
         for pane in sorted(self.placed.values(), key=lambda pane: (pane.y, pane.x)):
             for place, line in enumerate(pane.lines[: pane.height]):
                 lines[pane.y + place] += text_of(line)

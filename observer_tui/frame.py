@@ -19,6 +19,8 @@ class Frame:
 
     now_ns: int
     """The time the frame shows: now, or when the display was frozen."""
+    figures_ns: int
+    """The time its figures are of: the same, but of the newest view while nothing confirms them any more."""
     view: SystemView | None
     link: LinkFacts
     meters: Meters

@@ -64,10 +64,12 @@ class Meter:
     def observe(self, row: ProcessRow) -> None:
         """Take the newest counters of the process."""
         identity = (row.pid, row.generation)
-        if self._row is not None and identity != self._identity:
-            self._begin_restart(self._row)
+        # A dead process keeps its last figures; only the next living one counts from zero.
+        if row.pid is not None and identity != self._identity:
+            if self._row is not None:
+                self._begin_restart(self._row)
+            self._identity = identity
         self._end_restart(row)
-        self._identity = identity
         if self._errors_total is not None:
             self._errors_now += max(0, row.errors_total - self._errors_total)
         self._errors_total = row.errors_total

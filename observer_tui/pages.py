@@ -121,7 +121,7 @@ def _overview_small(frame: Frame, width: int, top: int, height: int) -> list[Pla
     events = event_lines(frame, width)
     below = [*summary_lines(frame, width), *writers]
     events_least = min(max(1, len(events)), 2 if height < 20 else 4)
-    wanted = (len(frame.rows) or 1) + 2
+    wanted = (len(frame.rows) or 4) + 2
     table_height = max(3, min(wanted, height - 2 - len(below) - events_least))
     events_height = height - 2 - table_height - len(below)
     events = events[:events_height]

@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 
 from observer_core.view import SystemView
-from observer_tui.conditions import verdict_of
+from observer_tui.conditions import is_stale, verdict_of
 from observer_tui.feed import LinkFacts, LinkState
 from observer_tui.frame import Frame, rows_of
 from observer_tui.glyphs import Glyphs
@@ -66,16 +66,20 @@ class Store:
         """Return the frame for the operator's choices, of now or of when the display was frozen."""
         picture = self._now if self._frozen is None else self._frozen
         at_ns = now_ns if self._frozen is None or ui.frozen_ns is None else ui.frozen_ns
+        view = picture.view
+        # Without news, processes must not seem silent one by one: the figures stand still, and the link says how old.
+        figures_ns = min(at_ns, view.as_of_ns) if view is not None and is_stale(picture.link) else at_ns
         words = Words(ui.language)
         return Frame(
             now_ns=at_ns,
-            view=picture.view,
+            figures_ns=figures_ns,
+            view=view,
             link=picture.link,
             meters=picture.meters,
-            verdict=verdict_of(picture.view, picture.link, picture.meters, at_ns, words),
+            verdict=verdict_of(view, picture.link, picture.meters, figures_ns, words),
             ui=ui,
             words=words,
             glyphs=self.glyphs,
-            rows=rows_of(picture.view, picture.meters, ui, at_ns),
+            rows=rows_of(view, picture.meters, ui, figures_ns),
             version=self.version,
         )

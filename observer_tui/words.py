@@ -20,6 +20,7 @@ _KOREAN: dict[str, str] = {
     "after market": "시간외 단일가",
     "FROZEN at {time}": "화면 정지 {time}",
     "connecting": "연결 중",
+    "CORE DOWN since {time}": "{time}부터 코어 연결 끊김",
     "CORE DOWN since {time}, last data {last}": "{time}부터 코어 연결 끊김, 마지막 자료 {last}",
     "figures are {age} old": "{age} 지난 값",
     "no news from the core": "코어에서 소식 없음",
@@ -259,7 +260,7 @@ class Words:
 
     language: str = "en"
 
-    def __call__(self, text: str, **values: object) -> str:
+    def __call__(self, text: str, /, **values: object) -> str:
         """Return the text in this language with the values filled in; an unknown text stays English."""
         form = _KOREAN.get(text, text) if self.language == "ko" else text
         return form.format(**values) if values else form

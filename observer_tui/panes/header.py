@@ -2,12 +2,13 @@
 
 from observer_core.clock import NS_PER_S
 from observer_tui.bindings import PAGE_KEYS
-from observer_tui.cells import width_of
+from observer_tui.cells import cut, width_of
 from observer_tui.conditions import tally
 from observer_tui.feed import LinkState
 from observer_tui.frame import Frame
 from observer_tui.lines import Line, Span, fit_line, line_width, sides
 from observer_tui.quantities import age, clock_time, date_time, duration
+from observer_tui.ui_state import Page
 
 WIDE = 120
 """Columns from which the long forms fit."""
@@ -15,8 +16,13 @@ WIDE = 120
 
 def draw_header(frame: Frame, width: int) -> Line:
     """Return line 1 in reverse video: who, verdict with age and reason, market, time, mode."""
+    left, right = _header_parts(frame, width)
+    return sides([*left, *_reason(frame)], right, width, "bar")
+
+
+def _header_parts(frame: Frame, width: int) -> tuple[list[Span], list[Span]]:
     wide = width >= WIDE
-    name, reason = [Span(" OBSERVER ", "bar_strong")], _reason(frame)
+    name = [Span(" OBSERVER ", "bar_strong")]
     right = _right_part(frame, wide=wide, market=True)
     left = [*name, *_identity(frame, wide), *_badge(frame)]
     # The badge with its age must never be cut: whose computer it is and the market's phase go first.
@@ -24,7 +30,7 @@ def draw_header(frame: Frame, width: int) -> Line:
         left = [*name, *_badge(frame)]
     if _width(left) + _width(right) > width:
         right = _right_part(frame, wide=wide, market=False)
-    return sides([*left, *reason], right, width, "bar")
+    return left, right
 
 
 def _width(spans: list[Span]) -> int:
@@ -70,9 +76,8 @@ def _right_part(frame: Frame, *, wide: bool, market: bool) -> list[Span]:
         spans.append(Span(f" RW {left // 60}:{left % 60:02d} ", "bar_warn"))
     else:
         spans.append(Span(" RO ", "bar"))
-        others = len(view.leases) if view is not None else 0
-        if others and wide:
-            spans.append(Span(f"{words('RW held by')} {view.leases[0].who if view is not None else ''} ", "bar"))
+        if view is not None and view.leases and wide:
+            spans.append(Span(f"{words('RW held by')} {view.leases[0].who.partition(' (')[0]} ", "bar"))
     alerts = len(frame.verdict.problems)
     if alerts:
         text = words("{count} alerts", count=alerts) if wide else str(alerts)
@@ -110,13 +115,16 @@ def _link_banner(frame: Frame, width: int) -> Line:
     since = clock_time(link.since_ns)
     if link.state is LinkState.CONNECTING and frame.view is None:
         text = f" {words('connecting')}: {link.reason or '...'}"
+    elif frame.verdict.word == "DOWN" and width < WIDE:
+        text = f" {words('CORE DOWN since {time}', time=since)}: {link.reason}"
     elif frame.verdict.word == "DOWN":
         last = date_time(frame.view.as_of_ns) if frame.view is not None else "-"
         text = f" {words('CORE DOWN since {time}, last data {last}', time=since, last=last)}: {link.reason}"
     else:
         text = f" {words('figures are {age} old', age=age(link.age_s))}: {frame.verdict.reason}"
     hint = f" {words('trying again by itself; ctrl+r = now')} "
-    return sides([Span(text, role)], [Span(hint, role)], width, role)
+    fits = width_of(text) + width_of(hint) <= width
+    return sides([Span(text, role)], [Span(hint, role)] if fits else [], width, role)
 
 
 def _tabs(frame: Frame, width: int) -> Line:
@@ -128,19 +136,26 @@ def _tabs(frame: Frame, width: int) -> Line:
         else:
             spans += [Span(f" {key} ", "key"), Span(words(label))]
         spans.append(Span(" "))
+    left, right = _header_parts(frame, width)
+    reason = _reason(frame)
+    room = width - _width(spans)
+    if reason and _width(left) + _width(reason) + _width(right) > width:
+        # The first line is too short for why; this one says it instead of how rows are sorted.
+        return sides(spans, [Span(cut(f"! {reason[0].text.strip()} ", room), "warn")], width)
     choices = _choices(frame, width)
-    fits = _width(spans) + width_of(choices) <= width
-    return sides(spans, [Span(choices, "dim")] if fits else [], width)
+    return sides(spans, [Span(choices, "dim")] if width_of(choices) <= room else [], width)
 
 
 def _choices(frame: Frame, width: int) -> str:
     words, ui = frame.words, frame.ui
-    text = ui.event_filter if ui.page == "events" else ui.row_filter
+    text = ui.event_filter if ui.page is Page.EVENTS else ui.row_filter
     arrow = frame.glyphs.arrow_up if ui.inverted else frame.glyphs.arrow_down
     parts = [f"{words('filter')} {text}"] if text or width >= WIDE else []
     if not text and parts:
         parts = [f"{words('filter')} {words('none')}"]
-    parts += [f"{words('sort')} {words(ui.sort)} {arrow}", f"{ui.hz:g}/s", f"{words('window')} {ui.window_s // 60}m"]
+    if ui.page is Page.OVERVIEW:
+        parts.append(f"{words('sort')} {words(ui.sort)} {arrow}")
+    parts += [f"{ui.hz:g}/s", f"{words('window')} {ui.window_s // 60}m"]
     return ("  " if width >= WIDE else " ").join(parts) + " "
 
 

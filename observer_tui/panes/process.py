@@ -56,7 +56,7 @@ def _pairs(frame: Frame, facts: RowFacts) -> list[tuple[str, str, Role]]:
         ("last exit", row.last_exit or UNKNOWN, "warn" if row.last_exit else "plain"),
         ("note", row.note or UNKNOWN, "plain"),
         ("reported", f"{age(facts.silent_s)}", "plain"),
-        ("last record", age_ns(row.last_record_ns, frame.now_ns), "plain"),
+        ("last record", age_ns(row.last_record_ns, frame.figures_ns), "plain"),
         ("lag", duration(row.lag), "plain"),
         ("records/s", rate(facts.records_per_s), "strong"),
         ("records", count(row.records_total), "plain"),

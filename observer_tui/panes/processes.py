@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
 from observer_tui.cells import Align
-from observer_tui.conditions import GLYPH, ROLE, Condition, tally
+from observer_tui.conditions import GLYPH, ROLE, Condition, degraded_text, tally
 from observer_tui.frame import Frame
 from observer_tui.glyphs import sparkline
 from observer_tui.lines import Line, Role, Span, boxed, cell, faded, fit_line, recolored
@@ -66,9 +67,11 @@ def _note(facts: RowFacts, frame: Frame) -> str:
     if facts.condition is Condition.SILENT:
         return frame.words("has not reported for {age}", age=age(facts.silent_s))
     row = facts.row
-    if row.next_start_ns is not None and row.next_start_ns > frame.now_ns:
-        left = duration((row.next_start_ns - frame.now_ns) / 1e9)
+    if row.next_start_ns is not None and row.next_start_ns > frame.figures_ns:
+        left = duration((row.next_start_ns - frame.figures_ns) / 1e9)
         return frame.words("starts again in {time}", time=left) + (f": {row.last_exit}" if row.last_exit else "")
+    if facts.condition is Condition.DEGRADED and frame.view is not None:
+        return degraded_text(row, frame.view.market, frame.words)
     return row.note or (frame.words("last exit") + f": {row.last_exit}" if row.last_exit else "")
 
 
@@ -114,17 +117,19 @@ COLUMNS: tuple[Column, ...] = (
     Column("pid", 7, lambda facts, _: UNKNOWN if facts.row.pid is None else str(facts.row.pid), keep=8),
     Column("cpu", 4, lambda facts, _: percent(facts.cpu_share), keep=3),
     Column("memory", 8, lambda facts, _: size(facts.row.memory_bytes), keep=2),
-    Column("records/s 60s", 20, _spark(20), "left", lambda _: "chart", 14),
+    Column("records/s 60s", 15, _spark(15), "left", lambda _: "chart", 14),
 )
 _SHORT_SPARK = Column("60s", 8, _spark(8), "left", lambda _: "chart", 14)
 _MARK = 3
 _NOTE_LEAST = 8
+_NOTE_LEAST_WIDE = 26
 
 
 def columns_for(width: int) -> tuple[Column, ...]:
     """Return the columns that fit beside the mark and a little room for the note, in their order."""
     chosen = list(COLUMNS if width >= WIDE else (*COLUMNS[:-1], _SHORT_SPARK))
-    while len(chosen) > 2 and _MARK + sum(column.width + 1 for column in chosen) + _NOTE_LEAST > width:
+    note = _NOTE_LEAST_WIDE if width >= WIDE else _NOTE_LEAST
+    while len(chosen) > 2 and _MARK + sum(column.width + 1 for column in chosen) + note > width:
         chosen.remove(min(chosen, key=lambda column: column.keep))
     return tuple(chosen)
 
@@ -142,10 +147,14 @@ def draw_row(frame: Frame, facts: RowFacts, width: int) -> Line:
     selected = frame.selected is not None and frame.selected.row.name == facts.row.name
     mark = f"{'>' if selected else ' '}{GLYPH[facts.condition]} "
     spans = [Span(mark, ROLE[facts.condition] if facts.condition else "plain")]
-    for column in columns_for(width):
+    note, columns = _note(facts, frame), columns_for(width)
+    if note and columns[-1] is _SHORT_SPARK:
+        # What is wrong matters more than the last minute's course.
+        columns = columns[:-1]
+    for column in columns:
         role = column.role(facts) if column.role is not None else "plain"
         spans.append(cell(column.text(facts, frame), column.width, role, column.align))
-    line = _spaced(spans, Span(_note(facts, frame), "dim"), width)
+    line = _spaced(spans, Span(note, "dim"), width)
     if frame.is_old or (facts.silent_s is not None and facts.silent_s > _STALE_ROW_S and not selected):
         line = faded(line)
     return recolored(line, "selected") if selected else line
@@ -156,9 +165,7 @@ def draw_sum(frame: Frame, width: int, hidden: int = 0) -> Line:
     rows = frame.rows
     collecting = [facts for facts in rows if _collecting(facts)]
     texts = {
-        "process": frame.words("TOTAL"),
-        "state": tally([facts.condition for facts in rows]),
-        "rec/s": rate(frame.meters.records_per_s(frame.now_ns)),
+        "rec/s": rate(frame.meters.records_per_s(frame.figures_ns)),
         "err/m": count(sum(facts.errors_per_minute for facts in rows)),
         "gaps": count(sum(facts.row.open_gaps for facts in rows)),
         "symb": count(sum(facts.row.symbols for facts in collecting)),
@@ -168,8 +175,10 @@ def draw_sum(frame: Frame, width: int, hidden: int = 0) -> Line:
         "rst": count(sum(facts.row.restarts for facts in rows)),
         "memory": size(sum(facts.row.memory_bytes or 0 for facts in rows) or None),
     }
-    spans = [Span(" " * _MARK)]
-    spans += [cell(texts.get(column.title, ""), column.width, "strong", column.align) for column in columns_for(width)]
+    name, state, *others = columns_for(width)
+    tallied = f"{frame.words('TOTAL')} {tally([facts.condition for facts in rows])}"
+    spans = [Span(" " * _MARK), cell(tallied, name.width + 1 + state.width, "strong")]
+    spans += [cell(texts.get(column.title, ""), column.width, "strong", column.align) for column in others]
     note = frame.words("+{count} rows", count=hidden) if hidden else ""
     line = _spaced(spans, Span(note, "warn"), width)
     return faded(line) if frame.is_old else line
@@ -192,6 +201,10 @@ def draw_table(frame: Frame, width: int, height: int) -> list[Line]:
     if not frame.rows:
         text = "no process passes the filter" if frame.ui.row_filter else "no process has reported yet"
         lines.append(fit_line([Span(f"   {frame.words(text)}", "dim")], width))
+        # The one line above may be too narrow for what the operator has to do.
+        lines += [fit_line([Span(f"   {part}")], width) for part in wrap(frame.link.reason, max(20, width - 6))][
+            : room - 1
+        ]
     lines += [draw_row(frame, facts, width) for facts in frame.rows[top : top + room]]
     lines += [fit_line((), width)] * (height - 1 - len(lines))
     return [*lines[: height - 1], draw_sum(frame, width, max(0, len(names) - room))]

@@ -9,6 +9,7 @@ from observer_tui.lines import Line, Role, Span, boxed, cell, faded, fit_line, s
 from observer_tui.quantities import UNKNOWN, age_ns, clock_time, count, duration, percent, size
 from observer_tui.rows import SEVERE
 
+_SEVERITIES = {"info": "INFO", "warning": "WARN", "error": "ERROR", "critical": "CRIT"}
 _WRITER_ROLES: dict[str, Role] = {"live": "ok", "catching_up": "warn", "waiting": "bad", "starting": "warn"}
 
 
@@ -144,7 +145,7 @@ def event_lines(frame: Frame, width: int, subject: str = "") -> list[Line]:
         fit_line(
             [
                 Span(f" {clock_time(event.at_ns)} ", "dim"),
-                cell(event.severity.upper()[:4], 5, _severity_role(event.severity)),
+                cell(_SEVERITIES.get(event.severity, event.severity), 6, _severity_role(event.severity)),
                 cell(event.subject, 12, "label"),
                 Span(f" {event.text or event.name}"),
             ],
@@ -214,8 +215,8 @@ def draw_writer_details(frame: Frame, width: int, height: int) -> list[Line]:
         lines.append(fit_line([Span(figures)], inner))
         commit = duration(writer.commit_ms / 1000) if writer.commit_ms is not None else UNKNOWN
         times = (
-            f"   {words('commit')} {commit}  {words('last commit')} {age_ns(writer.last_commit_ns, frame.now_ns)}"
-            f"  {words('reported')} {age_ns(writer.as_of_ns, frame.now_ns)}"
+            f"   {words('commit')} {commit}  {words('last commit')} {age_ns(writer.last_commit_ns, frame.figures_ns)}"
+            f"  {words('reported')} {age_ns(writer.as_of_ns, frame.figures_ns)}"
         )
         if writer.catch_up_s is not None:
             times += "  " + words("live in {time}", time=duration(writer.catch_up_s))

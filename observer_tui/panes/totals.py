@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from observer_tui.frame import Frame
 from observer_tui.glyphs import plot, sparkline
-from observer_tui.lines import Line, Role, Span, boxed, fit_line, sides
+from observer_tui.lines import Line, Role, Span, boxed, faded, fit_line, sides
 from observer_tui.meters import Point, buckets, worst_lag
 from observer_tui.quantities import count, duration, rate, short, size
 
@@ -22,7 +22,7 @@ class Total(NamedTuple):
 
 def totals(frame: Frame, columns: int) -> list[Total]:
     """Return the four key figures; `columns` is the width of their charts."""
-    meters, words, now_ns = frame.meters, frame.words, frame.now_ns
+    meters, words, now_ns = frame.meters, frame.words, frame.figures_ns
     window_s, second = frame.ui.window_s, meters.second
 
     def history(pick: Callable[[Point], float | None], *, largest: bool = False) -> list[float | None]:
@@ -68,6 +68,8 @@ def draw_total_box(frame: Frame, index: int, width: int, height: int) -> list[Li
         fit_line([Span(" "), Span(row, total.role)], inner) for row in plot(total.values, max(1, rows), frame.glyphs)
     ]
     lines.append(sides([Span(f" -{window}", "dim")], [Span(f"{frame.words('now')} ", "dim")], inner))
+    if frame.is_old:
+        lines = [faded(line) for line in lines]
     return boxed(total.title, lines, (width, height), frame.glyphs)
 
 
@@ -81,4 +83,5 @@ def draw_total_lines(frame: Frame, width: int) -> list[Line]:
         spans = [Span(f" {total.title} ", "label"), Span(total.value, "bad" if total.role == "bad" else "strong")]
         spark = Span(sparkline(total.values, frame.glyphs) + " ", total.role)
         cells.append(sides(spans, [spark], half))
-    return [fit_line([*cells[0], *cells[1]], width), fit_line([*cells[2], *cells[3]], width)]
+    lines = [fit_line([*cells[0], *cells[1]], width), fit_line([*cells[2], *cells[3]], width)]
+    return [faded(line) for line in lines] if frame.is_old else lines
