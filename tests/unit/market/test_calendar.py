@@ -53,9 +53,7 @@ def days_of(year: int) -> list[date]:
 
 def test_the_shipped_table_is_what_the_generator_makes() -> None:
     # In a process of its own: the library brings pandas, whose warnings are not ours.
-    program = (
-        "import sys; from observer_core.market.generate_sessions import generate; sys.stdout.buffer.write(generate())"
-    )
+    program = "import sys; from tests.fixtures.session_table import generate; sys.stdout.buffer.write(generate())"
     made = subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, capture_output=True).stdout
     table = resources.files("observer_core.market") / "xkrx_days.json"
     assert made == table.read_bytes()
