@@ -18,9 +18,10 @@ from observer_core.locks import hold
 from observer_core.settings import Settings, load_settings
 from supervisor import memory
 from supervisor.arbiter import Arbiter
-from supervisor.children import compose, next_opening_ns, preload
+from supervisor.children import compose, next_opening_ns, preload, sweeping_shard
 from supervisor.limits import Limits
 from supervisor.orders import Moment
+from supervisor.scaling import SpecOf
 from supervisor.spawn import Nursery
 from supervisor.specs import ChildSpec
 from supervisor.tree import Tree
@@ -34,6 +35,8 @@ class Installation:
 
     settings: Settings
     children: tuple[ChildSpec, ...]
+    shard_spec: SpecOf | None = sweeping_shard
+    """Describes a sweeping shard that is added later; None = their number cannot change."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,7 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         names = ", ".join(child.name for child in installation.children)
         sys.stdout.write(f"configuration is valid; children: {names}\n")
         return ExitCode.OK
-    return run(installation, Limits())
+    return run(installation, limits_for(installation.settings))
+
+
+def limits_for(settings: Settings) -> Limits:
+    """Return the limits that the settings ask for."""
+    return Limits(recycle_memory_bytes=settings.recycle_memory_bytes, recycle_age_s=settings.recycle_age_s)
 
 
 def run(installation: Installation, limits: Limits) -> int:
@@ -81,7 +89,7 @@ def _arbiter(installation: Installation, limits: Limits) -> Arbiter:
     now = Moment(clock.monotonic_ns(), clock.now_ns())
     remembered = memory.recall(memory.load(memory_file), installation.children, limits, now)
     rng = random.Random()  # noqa: S311 - jitter, not a secret
-    tree = Tree(installation.children, limits, rng, remembered)
+    tree = Tree(installation.children, limits, rng, remembered, shard_spec=installation.shard_spec)
     return Arbiter(tree, Nursery(installation.settings, clock, paths.logs), memory_file, next_opening_ns)
 
 

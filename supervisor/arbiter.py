@@ -17,6 +17,7 @@ from observer_core.clock import NS_PER_MS
 from observer_core.errors import MalformedMessage, ProcessError
 from observer_core.messages import ChildOrder, decode_child_report, encode
 from observer_core.pipes import read_available, write_frame
+from observer_core.services.scaling import write_order
 from supervisor import linux, memory
 from supervisor.birth import FAILED_PREFIX
 from supervisor.causes import Exit
@@ -24,16 +25,21 @@ from supervisor.hub_link import HubLink, supervisor_event, ticket_update, tree_r
 from supervisor.limits import ns
 from supervisor.orders import (
     Answer,
+    Assigned,
     Begun,
+    ClockStepped,
     Command,
     End,
     Exited,
+    Measured,
     Moment,
     Notice,
     Ordered,
     Passed,
     ReloadRequested,
     Reported,
+    Rescale,
+    Rescaled,
     SendSignal,
     SessionOpened,
     Silenced,
@@ -42,6 +48,7 @@ from supervisor.orders import (
     SpawnFailed,
     Start,
     StopRequested,
+    Swept,
     Tell,
     TreeEvent,
 )
@@ -75,6 +82,7 @@ class _Agenda:
     """When the loop wakes up by itself, besides the policy's deadlines (monotonic)."""
 
     report_ns: int = 0
+    measure_ns: int = 0
     save_ns: int | None = None
     session_ns: int | None = None
     opens_ns: int | None = None
@@ -105,6 +113,8 @@ class Arbiter:
         self._agenda = _Agenda()
         self._reported_revision = self._saved_revision = -1
         self._started = self._now()
+        self._offset_ns = self._started.wall_ns - self._started.monotonic_ns
+        """Wall clock minus monotonic clock at the last turn."""
         self._exit_code: int | None = None
         self._memory_events = linux.own_memory_events_file()
         self._out_of_memory_kills = linux.out_of_memory_kills(self._memory_events)
@@ -132,6 +142,7 @@ class Arbiter:
         late_ns = 0 if wait_ns is None else self._clock.monotonic_ns() - before.monotonic_ns - wait_ns
         if late_ns > ns(SLEPT_S):
             self._dispatch(Slept(late_ns))
+        self._compare_clocks()
         # A descriptor closed while we serve others may be open again as something else: compare before serving.
         for fd, source in [(fd, self._sources[fd]) for fd, _ in ready]:
             if self._sources.get(fd) is source:
@@ -139,8 +150,18 @@ class Arbiter:
         self._dispatch(Passed())
         self._keep_appointments()
 
+    def _compare_clocks(self) -> None:
+        """Notice that the wall clock was set. Nothing here is timed by it but the next session's opening."""
+        now = self._now()
+        offset_ns = now.wall_ns - now.monotonic_ns
+        step_ns, self._offset_ns = offset_ns - self._offset_ns, offset_ns
+        if abs(step_ns) > ns(self._tree.limits.clock_step_s):
+            self._dispatch(ClockStepped(step_ns))
+            self._await_session(now)
+
     def _wait_ns(self, now: Moment) -> int | None:
-        times = [self._tree.next_deadline_ns(), self._agenda.save_ns, self._agenda.session_ns]
+        agenda = self._agenda
+        times = [self._tree.next_deadline_ns(), agenda.save_ns, agenda.session_ns, agenda.measure_ns]
         if self._hub.tree_fd >= 0:
             times.append(self._agenda.report_ns)
         due = [at for at in times if at is not None]
@@ -160,6 +181,8 @@ class Arbiter:
                     running.send_signal(number)
             case Tell(name, verb):
                 self._tell(name, verb)
+            case Rescale(count):
+                self._dispatch(Rescaled(self._remember_count(count)))
             case Notice():
                 self._notify(command)
             case Answer():
@@ -198,6 +221,13 @@ class Arbiter:
         if not told:
             _logger.warning("child does not read its orders", extra={"child": name, "verb": verb})
 
+    def _remember_count(self, count: int) -> str:
+        try:
+            write_order(self._nursery.settings, count)
+        except OSError as error:
+            return error.strerror or type(error).__name__
+        return ""
+
     def _hear(self, name: str) -> None:
         running = self._running[name]
         try:
@@ -224,6 +254,10 @@ class Arbiter:
             running.last_words = report.state.removeprefix(FAILED_PREFIX)
             return
         self._dispatch(Reported(running.spec.name, running.pid, ready=report.state == "ready"))
+        if report.state == "assigned":
+            self._dispatch(Assigned(report.version, report.shards))
+        elif report.state == "swept":
+            self._dispatch(Swept(running.spec.name, report.version))
 
     def _bury(self, name: str) -> None:
         running = self._running[name]
@@ -287,6 +321,9 @@ class Arbiter:
             if self._agenda.opens_ns is not None and now.wall_ns >= self._agenda.opens_ns:
                 self._dispatch(SessionOpened())
             self._await_session(now)
+        if now.monotonic_ns >= self._agenda.measure_ns:
+            self._agenda.measure_ns = now.monotonic_ns + ns(self._tree.limits.measure_s)
+            self._dispatch(Measured({name: linux.own_bytes(one.pid) for name, one in self._running.items()}))
         if self._tree.revision != self._saved_revision and self._agenda.save_ns is None:
             self._agenda.save_ns = now.monotonic_ns + ns(SAVE_AFTER_S)
         if self._agenda.save_ns is not None and now.monotonic_ns >= self._agenda.save_ns:

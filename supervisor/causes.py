@@ -14,6 +14,8 @@ class Cause(StrEnum):
     """The class of a death."""
 
     COMMANDED = "commanded"
+    RECYCLED = "recycled"
+    """Renewed in good health, because of its memory or its age."""
     FINISHED = "finished"
     """Ended with OK although nobody asked."""
     CRASH = "crash"
@@ -91,7 +93,7 @@ def fleet_key(cause: Cause, status: int) -> str | None:
 
     A signal sent from outside tells nothing about a dependency; the same fault signal in several processes does.
     """
-    if cause in {Cause.COMMANDED, Cause.FINISHED}:
+    if cause in {Cause.COMMANDED, Cause.RECYCLED, Cause.FINISHED}:
         return None
     if cause is Cause.SIGNAL:
         return None if -status in _OUTSIDERS else _describe(status)

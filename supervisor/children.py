@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from observer_core.ids import ProcessName
 from observer_core.market.sessions import Phase, phase_at
 from observer_core.services.context import ChildContext
+from observer_core.services.scaling import shards_in_force
 from observer_core.settings import Settings
 from supervisor.specs import ChildSpec
 
@@ -37,10 +38,7 @@ class ServiceMain:
 def compose(settings: Settings) -> tuple[ChildSpec, ...]:
     """Return the children of a configuration, in the order in which screens list them."""
     services = "observer_core.services"
-    swing = [
-        _child(f"swing-{index}", "swing", ServiceMain(f"{services}.swing"), index)
-        for index in range(settings.swing_shards)
-    ]
+    swing = [sweeping_shard(index) for index in range(shards_in_force(settings))]
     scalp = [
         _child(f"scalp-{index}", "scalp", ServiceMain(f"{services}.scalp"), index)
         for index in range(len(settings.app_keys))
@@ -53,6 +51,11 @@ def compose(settings: Settings) -> tuple[ChildSpec, ...]:
         _child("maintenance", "maintenance", ServiceMain(f"{services}.maintenance")),
     ]
     return (*swing, *scalp, *writers, *others)
+
+
+def sweeping_shard(index: int) -> ChildSpec:
+    """Return the sweeping shard with an index; their number changes while the tree runs."""
+    return _child(f"swing-{index}", "swing", ServiceMain("observer_core.services.swing"), index)
 
 
 def preload(children: Iterable[ChildSpec]) -> None:

@@ -5,6 +5,7 @@ state is sent, and a new hub is told every known ticket again.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterable
 
 from observer_core.errors import MalformedMessage
@@ -22,6 +23,9 @@ from observer_core.pipes import FrameBuffer, Outbox, read_available
 from supervisor.orders import Answer, Moment, Notice
 from supervisor.policy import Child
 from supervisor.states import State
+
+DEATHS_SHOWN = 5
+"""In every report; the whole tally is in the supervisor's memory file."""
 
 _logger = logging.getLogger(__name__)
 
@@ -146,4 +150,6 @@ def _process_report(child: Child, now: Moment) -> ProcessReport:
         last_exit=f"{last.cause}: {last.text}" if last else "",
         next_start_ns=None if next_start_ns is None else next_start_ns - now.monotonic_ns + now.wall_ns,
         generation=child.generation,
+        deaths=tuple((death.at_ns, death.cause.value, death.text) for death in child.deaths[-DEATHS_SHOWN:]),
+        deaths_by_cause=dict(Counter(death.cause.value for death in child.deaths)),
     )

@@ -34,6 +34,16 @@ class Limits:
     fleet_window_s: float = 10.0
     fleet_pause_s: float = 30.0
     fleet_pause_cap_s: float = 300.0
+    handover_s: float = 60.0
+    """How long a shard that is scaled away waits for the others to have observed its symbols."""
+    measure_s: float = 30.0
+    """Between two looks at the children's memory and age."""
+    recycle_memory_bytes: float = 0
+    """A healthy process beyond this is renewed; 0 = never."""
+    recycle_age_s: float = 0.0
+    """A healthy process that has run for longer is renewed; 0 = never."""
+    clock_step_s: float = 1.0
+    """A wall clock that moves by more than this against the monotonic one was set."""
 
 
 def ns(seconds: float) -> int:

@@ -72,6 +72,18 @@ def out_of_memory_kills(file: Path | None) -> int:
         return 0
 
 
+def own_bytes(pid: int) -> int:
+    """Return the resident memory of a process that no file stands behind; 0 when it is gone.
+
+    Pages shared with the parent since the fork count as its own: a part that is the same for every child.
+    """
+    try:
+        resident, shared = map(int, Path(f"/proc/{pid}/statm").read_text().split()[1:3])
+    except (OSError, ValueError):
+        return 0
+    return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
+
+
 def is_ending(pid: int) -> bool:
     """Return whether a process is on its way out or gone: its descriptors close before its death is told."""
     try:

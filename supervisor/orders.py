@@ -3,6 +3,7 @@
 Separate from both sides, so that the arbiter executes and the policy decides without knowing each other.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -99,8 +100,49 @@ class SessionOpened:
     """A trading session opens: whatever is quarantined gets another chance."""
 
 
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """Maintenance put an assignment over so many sweeping shards in force."""
+
+    version: int
+    shards: int
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """A shard has been through all symbols of an assignment."""
+
+    name: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rescaled:
+    """A `Rescale` was carried out; `problem` says why not, "" = it was."""
+
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Memory of the children in bytes, by name."""
+
+    sizes_bytes: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStepped:
+    """The wall clock moved by so much against the monotonic one."""
+
+    by_ns: int
+
+
+ScaleEvent: TypeAlias = Assigned | Swept | Rescaled
+SurroundingEvent: TypeAlias = Slept | SessionOpened | Measured | ClockStepped
 ChildEvent: TypeAlias = Spawned | SpawnFailed | Reported | Silenced | Exited
-TreeEvent: TypeAlias = ChildEvent | Begun | Passed | Slept | StopRequested | ReloadRequested | Ordered | SessionOpened
+TreeEvent: TypeAlias = (
+    ChildEvent | ScaleEvent | SurroundingEvent | Begun | Passed | StopRequested | ReloadRequested | Ordered
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +172,13 @@ class Tell:
 
 
 @dataclass(frozen=True, slots=True)
+class Rescale:
+    """Remember, for maintenance and for the next start, how many sweeping shards there shall be."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something for the event log and the human lines."""
 
@@ -155,4 +204,4 @@ class End:
     code: int
 
 
-Command: TypeAlias = Start | SendSignal | Tell | Notice | Answer | End
+Command: TypeAlias = Start | SendSignal | Tell | Rescale | Notice | Answer | End

@@ -23,6 +23,7 @@ class Ending(Enum):
 
     NONE = auto()
     RESTART = auto()
+    RECYCLE = auto()
     SHUTDOWN = auto()
     HANG = auto()
 
@@ -202,6 +203,8 @@ def forgiven(child: Child, duration_ns: int) -> Child:
 def verdict(child: Child, end: Exit) -> tuple[Cause, str]:
     """Return the cause of a child's death and a sentence about it."""
     commanded = child.ending in {Ending.RESTART, Ending.SHUTDOWN}
+    if child.ending is Ending.RECYCLE:
+        return Cause.RECYCLED, judge(end, commanded=True)[1]
     cause, text = judge(end, commanded=commanded, hung=child.ending is Ending.HANG)
     if commanded and child.killed:
         text = f"did not stop in time, killed ({text})"
@@ -211,11 +214,11 @@ def verdict(child: Child, end: Exit) -> tuple[Cause, str]:
 def exited(child: Child, cause: Cause, text: str, scene: Scene) -> Step:
     """Enter a death into the tally and decide what follows."""
     dead = _mourned(child, cause, text, scene)
-    severity = "info" if cause is Cause.COMMANDED else "warning"
+    severity = "info" if cause in {Cause.COMMANDED, Cause.RECYCLED} else "warning"
     notice = Notice("process_ended", severity, child.name, f"process {child.pid} ended: {text}")
     if scene.closing or child.ending is Ending.SHUTDOWN:
         return settled(dead), [notice]
-    if child.ending is Ending.RESTART:
+    if child.ending in {Ending.RESTART, Ending.RECYCLE}:
         again, commands = start(dead, scene.now)
         return again, [*commands, notice]
     after, commands = _failed(dead, cause, text, scene)

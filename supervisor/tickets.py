@@ -44,7 +44,9 @@ class TicketDesk:
                 f"{order.target} has been started again since (start {child.generation}, you saw {order.generation}); "
                 "look at it and order again"
             )
-        if order.verb is not Verb.RESTART and child.spec.kind not in PAUSABLE:
+        if order.verb is Verb.RELEASE and child.live:
+            return f"{order.target} runs already; to renew it, restart it"
+        if order.verb in {Verb.PAUSE, Verb.RESUME} and child.spec.kind not in PAUSABLE:
             return f"{order.target} does not collect, so it cannot {order.verb}; only shards can"
         if order.target in self._restarting:
             return (

@@ -15,27 +15,37 @@ from supervisor.causes import Exit, fleet_key
 from supervisor.fleet import FleetWatch
 from supervisor.limits import Limits, ns
 from supervisor.orders import (
+    Assigned,
     Begun,
     ChildEvent,
+    ClockStepped,
     Command,
     End,
     Exited,
+    Measured,
     Moment,
     Notice,
     Ordered,
     Passed,
     ReloadRequested,
     Reported,
+    Rescale,
+    Rescaled,
+    ScaleEvent,
     SessionOpened,
     Silenced,
     Slept,
     Spawned,
     SpawnFailed,
     StopRequested,
+    SurroundingEvent,
+    Swept,
     Tell,
     TreeEvent,
 )
 from supervisor.policy import Child, Ending, Step
+from supervisor.recycling import is_calm, overdue
+from supervisor.scaling import Scaling, SpecOf, scale_refusal, shards_of
 from supervisor.shutdown import Shutdown
 from supervisor.specs import START_ORDER, ChildSpec
 from supervisor.states import State, transition
@@ -54,6 +64,8 @@ class Tree:
         limits: Limits,
         rng: random.Random,
         remembered: Mapping[str, Child] | None = None,
+        *,
+        shard_spec: SpecOf | None = None,
     ) -> None:
         self.limits = limits
         self.children: dict[str, Child] = {}
@@ -66,6 +78,9 @@ class Tree:
         self._rng = rng
         self._fleet = FleetWatch(limits, rng)
         self._shutdown: Shutdown | None = None
+        self._shard_spec = shard_spec
+        """Describes sweeping shards to be added; None = their number cannot change."""
+        self._scaling: Scaling | None = None
         self._group = -1
         self._group_since_ns = 0
         self._ended = False
@@ -79,6 +94,8 @@ class Tree:
         """Take one event and return the commands that follow from it."""
         commands = self._react(event, now)
         commands += self._advance(now)
+        if self._scaling is not None and not self.stopping:
+            commands += self._go_on_scaling(self._scaling, now)
         for child in self.children.values():
             commands += self.desk.settle(child)
         self.revision += bool(commands)
@@ -92,6 +109,8 @@ class Tree:
             times = [self._group_since_ns + ns(self.limits.start_patience_s)]
         else:
             times = []
+        if self._scaling is not None and self._scaling.handover_ns is not None and not self.stopping:
+            times.append(self._scaling.handover_ns)
         times += [at for child in self.children.values() if (at := policy.due_ns(child, self.limits)) is not None]
         return min(times, default=None)
 
@@ -105,16 +124,30 @@ class Tree:
                 return self._child_event(event, now)
             case Passed():
                 return self._passed(now)
-            case Slept(duration_ns):
-                return self._slept(duration_ns)
             case StopRequested():
                 return self._stop_requested(now)
             case ReloadRequested():
                 return [Tell(name, "reload") for name, child in self.children.items() if child.live]
             case Ordered(order):
                 return self._ordered(order, now)
+            case Assigned() | Swept() | Rescaled():
+                return self._scale_event(event, now)
+            case Slept() | SessionOpened() | Measured() | ClockStepped():
+                return self._surrounding_event(event, now)
+            case _:
+                assert_never(event)
+
+    def _surrounding_event(self, event: SurroundingEvent, now: Moment) -> list[Command]:
+        match event:
+            case Slept(duration_ns):
+                return self._slept(duration_ns)
             case SessionOpened():
                 return self._session_opened(now)
+            case Measured(sizes_bytes):
+                return self._measured(sizes_bytes, now)
+            case ClockStepped(by_ns):
+                text = f"the wall clock moved by {by_ns / 1e9:+.1f} s: it was set, or the machine slept"
+                return [Notice("clock_step", "warning", "machine", text)]
             case _:
                 assert_never(event)
 
@@ -165,8 +198,8 @@ class Tree:
         return [*notices]
 
     def _hasten(self, name: str, now: Moment) -> None:
-        child = self.children[name]
-        if child.state is State.BACKOFF and child.next_start_ns is not None:
+        child = self.children.get(name)
+        if child is not None and child.state is State.BACKOFF and child.next_start_ns is not None:
             soon = now.monotonic_ns + ns(self._rng.uniform(0.0, SPREAD_S))
             self.children[name] = replace(child, next_start_ns=min(child.next_start_ns, soon))
 
@@ -187,7 +220,10 @@ class Tree:
 
     def _hold(self, names: set[str], until_ns: int) -> None:
         for name in names:
-            child = self.children[name]
+            child = self.children.get(name)
+            if child is None:
+                # Scaled away since.
+                continue
             if child.state is State.BACKOFF and child.next_start_ns is not None and child.next_start_ns < until_ns:
                 spread_ns = ns(self._rng.uniform(0.0, self.limits.backoff_base_s))
                 self.children[name] = replace(child, next_start_ns=until_ns + spread_ns)
@@ -210,13 +246,15 @@ class Tree:
         earlier = self.desk.known(order)
         if earlier is not None:
             return [earlier]
+        if order.verb is Verb.SCALE:
+            return self._scale(order)
         refusal = self.desk.refusal(order, self.children, self.stopping)
         if refusal is not None:
             return self.desk.answer(order, "refused", refusal)
         commands = self.desk.answer(order, "accepted", "accepted")
         child = self.children[order.target]
         match order.verb:
-            case Verb.RESTART:
+            case Verb.RESTART | Verb.RELEASE:
                 return commands + self._restart(order, child, now)
             case Verb.PAUSE | Verb.RESUME:
                 return commands + self._pause(order, child)
@@ -242,6 +280,79 @@ class Tree:
             return self.desk.answer(order, "done", f"it does not run now; it will start {_intake(paused)}")
         text = f"told to go on {_intake(paused)}; this holds over restarts"
         return [Tell(child.name, order.verb.value), *self.desk.answer(order, "done", text)]
+
+    def _scale(self, order: Order) -> list[Command]:
+        refusal = scale_refusal(order, self._shard_spec, self.stopping)
+        if refusal is not None or order.count is None:
+            return self.desk.answer(order, "refused", refusal or "")
+        commands: list[Command] = []
+        if self._scaling is not None:
+            commands += self.desk.answer(self._scaling.order, "failed", f"ticket {order.ticket} came after it")
+        elif order.count == len(shards_of(self.children)):
+            return [*commands, *self.desk.answer(order, "done", f"there are {order.count} already")]
+        self._scaling = Scaling(order, order.count)
+        return [*commands, *self.desk.answer(order, "accepted", "accepted"), Rescale(order.count)]
+
+    def _scale_event(self, event: ScaleEvent, now: Moment) -> list[Command]:
+        scaling = self._scaling
+        match event:
+            case _ if scaling is None:
+                return []
+            case Assigned(version, shards):
+                scaling.assigned(version, shards, self.limits, now)
+            case Swept(name, version):
+                scaling.went_through(name, version)
+            case Rescaled(""):
+                return self._add_shards(scaling, now)
+            case Rescaled(problem):
+                self._scaling = None
+                return self.desk.answer(scaling.order, "failed", f"cannot be remembered, so it is not done: {problem}")
+            case _:
+                assert_never(event)
+        return []
+
+    def _add_shards(self, scaling: Scaling, now: Moment) -> list[Command]:
+        scaling.begun = True
+        present = {child.spec.index for child in shards_of(self.children)}
+        commands: list[Command] = []
+        for index in range(scaling.count):
+            if index not in present and self._shard_spec is not None:
+                child = Child(spec=self._shard_spec(index))
+                # Before its group's turn it would be started twice.
+                begun = self._group >= child.spec.group
+                commands += self._put(policy.start(child, now) if begun else (child, []))
+        text = f"from {len(present)} to {scaling.count} shards; the symbols are dealt anew"
+        return [*commands, *self.desk.answer(scaling.order, "running", text)]
+
+    def _go_on_scaling(self, scaling: Scaling, now: Moment) -> list[Command]:
+        if not scaling.handed_over(self.children, now):
+            return []
+        leaving = scaling.leaving(self.children)
+        kill_at = now.monotonic_ns + ns(self.limits.stop_deadline_s)
+        commands: list[Command] = []
+        for child in leaving:
+            if child.state is not State.STOPPING:
+                commands += self._put(policy.stop(child, Ending.SHUTDOWN, kill_at, now))
+            if self.children[child.name].state is State.STOPPED:
+                del self.children[child.name]
+        if scaling.leaving(self.children):
+            return commands
+        self._scaling = None
+        late = scaling.late(self.children)
+        text = f"{scaling.count} shards sweep all symbols"
+        if late:
+            text = f"{scaling.count} shards; not yet through their symbols, gaps say which: {', '.join(late)}"
+        return [*commands, *self.desk.answer(scaling.order, "done", text)]
+
+    def _measured(self, sizes_bytes: Mapping[str, int], now: Moment) -> list[Command]:
+        children = self.children.values()
+        calm = not self.stopping and self._scaling is None and not self._fleet.incidents and is_calm(children)
+        found = overdue(children, sizes_bytes, self.limits, now) if calm else None
+        if found is None:
+            return []
+        kill_at = now.monotonic_ns + ns(self.limits.stop_deadline_s)
+        commands = self._put(policy.stop(self.children[found.name], Ending.RECYCLE, kill_at, now))
+        return [Notice("process_recycled", "info", found.name, found.text), *commands]
 
     def _advance(self, now: Moment) -> list[Command]:
         if self._shutdown is not None:

@@ -104,6 +104,25 @@ def resume(name: Target, reason: Reason, operator: Operator = "", wait: Wait = F
 
 
 @app.command()
+def release(name: Target, reason: Reason, operator: Operator = "", wait: Wait = False, timeout: Timeout = 30.0) -> None:
+    """Start a quarantined or waiting process at once; its earlier deaths do not count any more."""
+    _order(Verb.RELEASE, name, reason, operator, timeout if wait else 0.0)
+
+
+@app.command()
+def scale(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="swing: the shards that sweep the universe.")],
+    count: Annotated[int, typer.Argument(metavar="N", min=1, help="How many there shall be.")],
+    reason: Reason,
+    operator: Operator = "",
+    wait: Wait = False,
+    timeout: Timeout = 120.0,
+) -> None:
+    """Run more or fewer sweeping shards from now on; their symbols move without a hole, no other process is touched."""
+    _order(Verb.SCALE, kind, reason, operator, timeout if wait else 0.0, count)
+
+
+@app.command()
 def ticket(ticket_id: Annotated[str, typer.Argument(metavar="TICKET")]) -> None:
     """Say what became of a command."""
     with _exit_codes(), Requester(load_client_settings(os.environ).paths.viewer_endpoint, SystemClock()) as requester:
@@ -141,7 +160,7 @@ def _dsn() -> Secret:
     return dsn
 
 
-def _order(verb: Verb, name: str, reason: str, operator: str, wait_s: float) -> None:
+def _order(verb: Verb, name: str, reason: str, operator: str, wait_s: float, count: int | None = None) -> None:
     """Take a lease, give one order, give the lease back; then wait for its end if asked to."""
     with _exit_codes():
         clock = SystemClock()
@@ -149,7 +168,9 @@ def _order(verb: Verb, name: str, reason: str, operator: str, wait_s: float) -> 
         paths = load_client_settings(os.environ).paths
         with Requester(paths.operator_endpoint, clock) as requester:
             _lease(requester, who, reason, _LEASE_S)
-            command = Command(request_id=new_request_id(), verb=verb.value, target=name, operator=who, reason=reason)
+            command = Command(
+                request_id=new_request_id(), verb=verb.value, target=name, operator=who, reason=reason, count=count
+            )
             try:
                 update = _ticket_of(requester.ask(command))
             except LinkError as error:

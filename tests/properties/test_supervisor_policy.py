@@ -23,6 +23,7 @@ from supervisor.orders import (
     Command,
     End,
     Exited,
+    Measured,
     Moment,
     Notice,
     Ordered,
@@ -39,15 +40,18 @@ from supervisor.orders import (
     Tell,
     TreeEvent,
 )
-from supervisor.policy import TALLY_KEPT
+from supervisor.policy import TALLY_KEPT, Ending
 from supervisor.states import LIVE, State
 from supervisor.tree import Tree
 from tests.fixtures.histories import spec
 
 NAMES = ("swing-0", "swing-1", "scalp-0", "jsonl", "hub", "exchange")
 SHARDS = ("swing-0", "swing-1", "scalp-0")
-LIMITS = Limits()
+LIMITS = Limits(recycle_memory_bytes=100 << 20)
 LONGEST_WAIT_NS = int(LIMITS.probe_after_s * 1.3 * NS_PER_S)
+
+VERBS = [verb for verb in Verb if verb is not Verb.SCALE]
+"""Scaling changes the children themselves; its histories are in tests/unit/supervisor/test_scaling.py."""
 
 names = st.sampled_from(NAMES)
 statuses = st.sampled_from([0, 0, 1, 1, 3, 64, 65, 67, 68, -9, -9, -11, -15])
@@ -120,7 +124,8 @@ class SupervisedWorld(RuleBasedStateMachine):
         assert self.live.get(name) == pid, "a signal to a process that is not there"
         silent_ns = self.monotonic_ns - self.heard_ns[name]
         hung = silent_ns >= LIMITS.hang_after_s * NS_PER_S
-        assert self.stopping or name in self.restarting or hung, f"signal {number} to {name} for no reason"
+        recycled = self.tree.children[name].ending is Ending.RECYCLE
+        assert self.stopping or name in self.restarting or hung or recycled, f"signal {number} to {name} for no reason"
         if number == signal.SIGKILL:
             assert self.tree.children[name].state is State.STOPPING
 
@@ -167,7 +172,12 @@ class SupervisedWorld(RuleBasedStateMachine):
         self.tell(Exited(name, 1, Exit(-9)))
         assert self.tree.children[name] == before
 
-    @rule(verb=st.sampled_from(Verb), name=names, stale=st.booleans(), ticket=st.integers(0, 30))
+    @rule(
+        verb=st.sampled_from(VERBS),
+        name=names,
+        stale=st.booleans(),
+        ticket=st.integers(0, 30),
+    )
     def operator_orders(self, verb: Verb, name: str, stale: bool, ticket: int) -> None:
         """Give an order; a stale, repeated or impossible one must change nothing."""
         child = self.tree.children[name]
@@ -186,12 +196,23 @@ class SupervisedWorld(RuleBasedStateMachine):
                 self.restarting.add(name)
             elif verb is Verb.PAUSE:
                 self.paused.add(name)
-            else:
+            elif verb is Verb.RESUME:
                 self.paused.discard(name)
         before = dict(self.tree.children)
         self.tell(Ordered(order))
         if refused is not None:
             assert self.tree.children == before
+
+    @rule(sizes=st.dictionaries(names, st.integers(0, 200 << 20)))
+    def memory_is_measured(self, sizes: dict[str, int]) -> None:
+        """Find processes too large; never is more than one renewed, and only when all others are well."""
+        before = dict(self.tree.children)
+        self.tell(Measured(sizes))
+        ended = [name for name, child in self.tree.children.items() if child != before[name]]
+        assert len(ended) <= 1
+        if ended:
+            assert all(child.state is State.RUNNING and child.stable for child in before.values())
+            assert sizes[ended[0]] > 90 << 20
 
     @rule()
     def session_opens(self) -> None:
