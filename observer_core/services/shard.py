@@ -22,10 +22,12 @@ from observer_core.ids import Epoch, ShardName, SinkName
 from observer_core.journal.recovery import TailReport, examine_tails, find_last_observation
 from observer_core.journal.writer import JournalWriter
 from observer_core.locks import hold
-from observer_core.messages import Book, ChildOrder, Gap, GapReason, Quote, Record, Rejection, ShardStatus, Track, Trade
+from observer_core.messages import Book, ChildOrder, GapReason, Quote, Record, Rejection, ShardStatus, Track, Trade
 from observer_core.quality.outages import Outages
+from observer_core.quality.unwritten import Unwritten
 from observer_core.services.context import ChildContext
 from observer_core.services.recorder import Recorder
+from observer_core.services.shard_disk import DiskReactions, release_reserves, trimmed
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ SUBSCRIBERS = (SinkName("jsonl"), SinkName("postgres"), SinkName("hub"))
 """Who listens to the shards: both writers, and the hub for gap records."""
 
 PROGRESS_INTERVAL_S = 1.0
+JOURNAL_PAUSE_S = 0.5
 EPOCH_AFTER_ALL = Epoch(1 << 32)
 
 
@@ -46,7 +49,11 @@ class Shard:
         self.name = ShardName(context.name)
         paths = self.settings.paths
         self._lock = hold(paths.locks / f"{self.name}.lock", self.name)
-        self._journal = JournalWriter(paths.journal(self.name), self.name, self.clock)
+        try:
+            self._journal = JournalWriter(paths.journal(self.name), self.name, self.clock)
+        except JournalError:
+            self._lock.close()
+            raise
         self._publisher = BatchPublisher(self.name, [paths.sink_endpoint(sink) for sink in SUBSCRIBERS])
         self._status_sender = StatusSender(paths.status_endpoint)
         self.recorder = Recorder(self.name, self.settings.source, self._journal, self._publisher, self.clock)
@@ -63,8 +70,9 @@ class Shard:
             as_of_ns=0,
             state="starting",
         )
-        self._unwritten: list[Record] = []
+        self._unwritten = Unwritten()
         """Records that the journal must take before any other: openings and closings it refused so far."""
+        self._disk = DiskReactions(self.name, self.settings)
         self._ready = False
 
     @property
@@ -103,13 +111,14 @@ class Shard:
         if last is None:
             return False
         now_ns = self.clock.now_ns()
-        self._unwritten += self.outages.begin(
+        opened = self.outages.begin(
             GapReason.RESTART,
             symbols,
             from_ns=min(last.received_ns, now_ns) - self.in_flight_ns,
             now_ns=now_ns,
             detail=f"no observation after epoch {last.epoch} seq {last.last_seq}",
         )
+        self._unwritten.add(opened)
         return True
 
     async def last_observed_ns(self, shard: ShardName) -> int | None:
@@ -120,10 +129,14 @@ class Shard:
 
     def record(self, records: Sequence[Record], received_ns: int) -> None:
         """Append and publish what was read; close the gaps that these observations end."""
+        if self._disk.dropping:
+            self._give_up(records, received_ns, GapReason.DISK_FULL)
+            return
+        if self._disk.trimming:
+            records = trimmed(records)
         if not self._append(records, received_ns):
-            symbols = {record.symbol for record in records if isinstance(record, Trade | Quote | Book)}
-            self.miss(GapReason.JOURNAL_FAULT, symbols, from_ns=received_ns - self.in_flight_ns)
-            self._unwritten += [record for record in records if isinstance(record, Gap)]
+            self._disk.refused()
+            self._give_up(records, received_ns, GapReason.JOURNAL_FAULT)
             return
         observed = [record.symbol for record in records if isinstance(record, Trade | Quote | Book)]
         self.resume(observed)
@@ -168,15 +181,24 @@ class Shard:
             for wait in waits:
                 wait.cancel()
 
-    def _write(self, gaps: list[Gap]) -> None:
-        if gaps and not self._append(gaps, self.clock.now_ns()):
-            self._unwritten += gaps
+    def _give_up(self, records: Sequence[Record], received_ns: int, reason: GapReason) -> None:
+        """Cover observations that the journal cannot take by a gap; one gap a symbol, however long it lasts."""
+        lost = [record for record in records if isinstance(record, Trade | Quote | Book | Rejection)]
+        symbols = {record.symbol for record in lost if record.symbol is not None}
+        self.miss(reason, symbols, from_ns=received_ns - self.in_flight_ns)
+        self._unwritten.add(records)
+
+    def _write(self, records: Sequence[Record]) -> None:
+        if records and not self._append(records, self.clock.now_ns()):
+            self._unwritten.add(records)
 
     def _append(self, records: Sequence[Record], received_ns: int) -> bool:
-        if not records and not self._unwritten:
+        if self._unwritten:
+            records = (*self._unwritten.records(), *records)
+        if not records:
             return True
         try:
-            self.recorder.append((*self._unwritten, *records), received_ns)
+            self.recorder.append(records, received_ns)
         except JournalError as error:
             self.update(errors_total=self.status.errors_total + 1, note=str(error))
             logger.error("batch not journalled", extra={"records": len(records), "error": str(error)})
@@ -222,11 +244,18 @@ class Shard:
         next_progress_s = 0.0
         loop = asyncio.get_running_loop()
         while True:
+            self._heed_disk()
             self._send_status()
             if loop.time() >= next_progress_s:
                 self.context.report_progress()
                 next_progress_s = loop.time() + PROGRESS_INTERVAL_S
             await asyncio.sleep(interval_s)
+
+    def _heed_disk(self) -> None:
+        """Measure the volumes; write down a change of the ladder's step and whatever was refused so far."""
+        self._write(self._disk.look(self.clock.now_ns()))
+        if self._unwritten:
+            self._append((), self.clock.now_ns())
 
     def _send_status(self) -> None:
         recorder = self.recorder
@@ -282,11 +311,23 @@ def _log_tail(report: TailReport) -> None:
         )
 
 
+async def _claim(context: ChildContext, track: Track) -> Shard:
+    """Build the shard; while the journal's volume takes nothing, wait for it instead of dying over and over."""
+    while True:
+        try:
+            return Shard(context, track)
+        except JournalError as error:
+            logger.error("waiting for the journal", extra={"error": str(error)})
+            release_reserves(context.settings.paths, context.settings.disk_reserve_bytes)
+            context.report_progress()
+            await asyncio.sleep(JOURNAL_PAUSE_S)
+
+
 def run_shard(context: ChildContext, track: Track, collect: Callable[[Shard], Awaitable[None]]) -> int:
     """Build a shard in a fresh event loop and run it; the body of a child process."""
 
     async def life() -> int:
-        shard = Shard(context, track)
+        shard = await _claim(context, track)
         return await shard.run(lambda: collect(shard))
 
     try:
