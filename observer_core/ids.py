@@ -3,6 +3,8 @@
 The lowest layer: imports nothing of the product.
 """
 
+import re
+from functools import lru_cache
 from typing import NewType
 
 Symbol = NewType("Symbol", str)
@@ -37,3 +39,11 @@ DayNumber = NewType("DayNumber", int)
 
 TicketId = NewType("TicketId", str)
 """Identity of a command; chosen by the client, so that a repeated command is recognised."""
+
+_SYMBOL_FORM = re.compile(r"[0-9A-Z]{6}|[A-Z][0-9A-Z]{6}|[A-Z][0-9A-Z]{8}")
+
+
+@lru_cache(maxsize=16_384)
+def is_symbol(text: str) -> bool:
+    """Return whether a text has the form of a KRX code: 6 alphanumerics, ETN 7, funds 9 characters."""
+    return _SYMBOL_FORM.fullmatch(text) is not None

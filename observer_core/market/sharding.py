@@ -26,13 +26,16 @@ def assign(
     """
     wanted = set(symbols)
     room = _symbols_per_shard(len(wanted), len(shards))
+    # At the edge of a whole call one symbol less would make every shard give up some: what is placed may stay one
+    # call above the level as long as the shards are the same.
+    stay_room = room + SYMBOLS_PER_CALL if previous is not None and set(previous) == set(shards) else room
     placed: dict[ShardName, list[str]] = {shard: [] for shard in shards}
     homeless = wanted.copy()
     for shard, owned in (previous or {}).items():
         if shard not in placed:
             continue
         # Beyond its room a shard gives up those that want to be elsewhere most, always the same ones.
-        stay = sorted(homeless.intersection(owned), key=lambda symbol: _weight(shard, symbol))[:room]
+        stay = sorted(homeless.intersection(owned), key=lambda symbol: _weight(shard, symbol))[:stay_room]
         placed[shard].extend(stay)
         homeless.difference_update(stay)
     for symbol in sorted(homeless):
@@ -42,10 +45,26 @@ def assign(
     return {shard: tuple(sorted(owned)) for shard, owned in placed.items()}
 
 
-def deal(ranked: Sequence[str], sessions: Sequence[ShardName], slots: int) -> dict[ShardName, tuple[str, ...]]:
-    """Deal the best-ranked symbols over the stream sessions, one each in turn, `slots` to a session."""
+def deal(
+    ranked: Sequence[str],
+    sessions: Sequence[ShardName],
+    slots: int,
+    previous: Mapping[ShardName, Sequence[str]] | None = None,
+) -> dict[ShardName, tuple[str, ...]]:
+    """Deal the best-ranked symbols over the stream sessions, `slots` to a session, each by rank.
+
+    What a session holds stays with it; the rest goes one by one to the session with most room.
+    """
     chosen = ranked[: slots * len(sessions)]
-    return {session: tuple(chosen[index :: len(sessions)]) for index, session in enumerate(sessions)}
+    rank = {symbol: place for place, symbol in enumerate(chosen)}
+    held: dict[ShardName, list[str]] = {session: [] for session in sessions}
+    for session in sessions:
+        held[session] += [symbol for symbol in (previous or {}).get(session, ()) if symbol in rank][:slots]
+    placed = {symbol for symbols in held.values() for symbol in symbols}
+    for symbol in chosen:
+        if symbol not in placed:
+            min(held.values(), key=len).append(symbol)
+    return {session: tuple(sorted(symbols, key=rank.__getitem__)) for session, symbols in held.items()}
 
 
 def _symbols_per_shard(symbols: int, shards: int) -> int:

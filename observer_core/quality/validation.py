@@ -5,13 +5,11 @@ observation contradicts itself; degraded means that it is usable and something a
 ticks are legal (mid-price executions), so ticks are never checked.
 """
 
-import re
-from functools import lru_cache
 from typing import NamedTuple
 
+from observer_core.ids import is_symbol as is_symbol
 from observer_core.messages import Quality, Quote, Trade
 
-_SYMBOL_FORM = re.compile(r"[0-9A-Z]{6}|[A-Z][0-9A-Z]{6}|[A-Z][0-9A-Z]{8}")
 _IN_SESSION = "0"
 
 
@@ -30,12 +28,6 @@ ACCEPTED = Judgement(False, Quality.NORMAL, ())
 def degraded(*reasons: str) -> Judgement:
     """Return the verdict on an observation that is usable but odd."""
     return Judgement(False, Quality.DEGRADED, reasons)
-
-
-@lru_cache(maxsize=16_384)
-def is_symbol(text: str) -> bool:
-    """Return whether a text has the form of a KRX code: 6 alphanumerics, ETN 7, funds 9 characters."""
-    return _SYMBOL_FORM.fullmatch(text) is not None
 
 
 def judge_trade(trade: Trade) -> Judgement:
