@@ -41,7 +41,7 @@ from observer_core.services.hub_answers import OPERATOR, VIEWER, QuestionDesk
 from observer_core.services.hub_archive import GapArchive
 from observer_core.services.hub_audit import AuditTrail
 from observer_core.services.hub_budgets import BudgetWatch
-from observer_core.services.hub_disk import DiskWatch
+from observer_core.services.hub_disk import disk_watch
 from observer_core.services.hub_feed import Feed
 from observer_core.services.hub_orders import OrderDesk
 from observer_core.services.hub_readings import read_processes
@@ -96,7 +96,7 @@ class Hub:
         self._supervisor_silent = False
         self._viewers = 0
         self._feed = Feed()
-        self._disk = DiskWatch({"data": settings.data_dir, "logs": settings.log_dir})
+        self._disk = disk_watch(settings)
         self._budgets = BudgetWatch(settings)
         trail = AuditTrail(settings.paths.logs)
         remembered = trail.recover()
@@ -233,6 +233,8 @@ class Hub:
                 if turn % RECOUNT_EVERY == 0:
                     await asyncio.to_thread(self._disk.measure_ours, now_ns)
                 self._state.seen.disk = await asyncio.to_thread(self._disk.rows, now_ns)
+                for change in self._disk.take_changes():
+                    self._state.add_event(change)
             except OSError as error:
                 logger.warning("machine not read", extra={"error": str(error)})
             turn += 1

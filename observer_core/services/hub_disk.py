@@ -1,4 +1,5 @@
-"""Disk use: which mounts hold our directories, how much of them is ours, how fast they fill, when they are full.
+"""Disk use: which mounts hold our directories, how much of them is ours, how fast they fill, when they are full, and
+on which step of the disk ladder they stand.
 
 Separate because it is the hub's only slow reading; everything here blocks and runs in a thread.
 """
@@ -9,7 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from observer_core.archive.disk_ladder import MEASURES, Ladder, Level
+from observer_core.archive.volumes import Usage, measure
 from observer_core.clock import NS_PER_S
+from observer_core.messages import Event
+from observer_core.settings import Settings
 from observer_core.view import DiskRow
 
 GROWTH_WINDOW_NS = 600 * NS_PER_S
@@ -122,10 +127,19 @@ def mount_of(path: Path) -> Path:
 
 
 class DiskWatch:
-    """The mounts of our directories. `directories` maps a purpose ("data", "logs") to its directory."""
+    """The mounts of our directories. `directories` maps a purpose ("data", "logs") to its directory.
 
-    def __init__(self, directories: Mapping[str, Path]) -> None:
+    Of the directories `inner`, which lie in others, only those are shown that are mounts of their own.
+    """
+
+    def __init__(
+        self, directories: Mapping[str, Path], *, inner: Mapping[str, Path] | None = None, ladder: Ladder | None = None
+    ) -> None:
         self._directories = dict(directories)
+        self._inner = dict(inner or {})
+        self._ladder = ladder or Ladder()
+        self._levels: dict[str, Level] = {}
+        self._changes: list[Event] = []
         roots = {path.absolute() for path in directories.values()}
         outer = [root for root in roots if not any(root != other and root.is_relative_to(other) for other in roots)]
         self._sizes = [TreeSize(root) for root in outer]
@@ -145,11 +159,31 @@ class DiskWatch:
         purposes: dict[str, list[str]] = {}
         for purpose, directory in self._directories.items():
             purposes.setdefault(str(mount_of(directory)), []).append(purpose)
+        for purpose, directory in self._inner.items():
+            mount = str(mount_of(directory))
+            if mount not in purposes or mount == str(directory):
+                purposes.setdefault(mount, []).append(purpose)
         return tuple(self._row(mount, tuple(names), now_ns) for mount, names in sorted(purposes.items()))
+
+    def take_changes(self) -> list[Event]:
+        """Return the changes of the ladder's steps since the last call."""
+        changes, self._changes = self._changes, []
+        return changes
+
+    def _step(self, mount: str, purposes: tuple[str, ...], usage: Usage, now_ns: int) -> Level:
+        before = self._levels.get(mount, Level.NORMAL)
+        level = self._levels[mount] = self._ladder.next_level(before, usage.used_percent)
+        if level is not before:
+            severity = ("info", "warning", "warning", "error", "critical")[level]
+            text = f"{', '.join(purposes)} {usage.used_percent:.0f} % used: {level.word}"
+            text += f"; {MEASURES[level]}" if level else ""
+            self._changes.append(Event(now_ns, "disk_level", severity, mount, text))
+        return level
 
     def _row(self, mount: str, purposes: tuple[str, ...], now_ns: int) -> DiskRow:
         facts = os.statvfs(mount)
         free_bytes = facts.f_bavail * facts.f_frsize
+        level = self._step(mount, purposes, measure(Path(mount)), now_ns)
         growth = self._growth.setdefault(mount, Growth())
         growth.add(now_ns, (facts.f_blocks - facts.f_bfree) * facts.f_frsize)
         rate = growth.bytes_per_s()
@@ -162,4 +196,20 @@ class DiskWatch:
             growth_bytes_per_s=None if rate is None else round(rate, 1),
             time_to_full_s=time_to_full_s(free_bytes, rate),
             as_of_ns=now_ns,
+            level=level.word,
+            measure=MEASURES[level],
         )
+
+
+def disk_watch(settings: Settings) -> DiskWatch:
+    """Return the watch over every directory of an installation."""
+    paths = settings.paths
+    inner = {
+        "journal": paths.journals,
+        **{track: paths.data / track for track in ("swing", "scalp", "system")},
+        "state": paths.state,
+        "run": settings.run_dir,
+        "tokens": settings.token_cache_dir,
+    }
+    directories = {"data": settings.data_dir, "logs": settings.log_dir}
+    return DiskWatch(directories, inner=inner, ladder=Ladder(*settings.disk_ladder_percent))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from observer_core.archive.disk_ladder import MEASURES, Ladder, Level
 from observer_core.services.hub_disk import SETTLED_NS, DiskWatch, Growth, TreeSize, mount_of, time_to_full_s
 from tests.fixtures.views import at
 
@@ -76,3 +77,20 @@ def test_directories_on_one_mount_share_a_row_and_nested_ones_count_once(tmp_pat
     assert 200_000 <= row.ours_bytes < 400_000
     assert 0 < row.free_bytes <= row.total_bytes
     assert row.growth_bytes_per_s is None
+
+
+def test_a_full_mount_stands_on_its_step_and_the_change_is_told_once(tmp_path: Path) -> None:
+    watch = DiskWatch({"data": tmp_path}, ladder=Ladder(0.0, 0.0, 0.0, 0.0))
+    (row,) = watch.rows(at(0))
+    assert (row.level, row.measure) == ("drop", MEASURES[Level.DROP])
+    (change,) = watch.take_changes()
+    assert (change.name, change.severity, change.subject) == ("disk_level", "critical", row.mount)
+    watch.rows(at(1))
+    assert watch.take_changes() == []
+
+
+def test_an_inner_directory_is_shown_only_as_a_mount_of_its_own(tmp_path: Path) -> None:
+    watch = DiskWatch({"data": tmp_path}, inner={"journal": tmp_path / "journal", "proc": Path("/proc")})
+    purposes = {row.purposes for row in watch.rows(at(0))}
+    assert ("data",) in purposes
+    assert any("proc" in names for names in purposes)
