@@ -7,6 +7,7 @@ must be paid for from the connect budget, and it decides nothing about silence: 
 
 import asyncio
 import contextlib
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from typing import NamedTuple, Self, TypeAlias
@@ -74,6 +75,8 @@ async def open_stream(
     Raises:
         TransientFeedError: no connection in time, or the handshake was refused.
     """
+    # At its lowest level the library logs every frame, and the frames we send carry the approval key.
+    logging.getLogger("websockets").setLevel(logging.WARNING)
     try:
         connection = await connect(
             url,
