@@ -75,6 +75,11 @@ class VolumeWatch:
             self.levels[name] = self._ladder.next_level(self.levels[name], used_percent)
 
 
+def reserve_size(wanted_bytes: int, total_bytes: int) -> int:
+    """Return how much is held back on a volume of a size."""
+    return min(wanted_bytes, int(total_bytes * RESERVE_SHARE))
+
+
 class Reserve:
     """A file without content that holds space back; whoever needs it removes it, one process makes it again."""
 
@@ -89,7 +94,7 @@ class Reserve:
         partial = self.path.with_name(f".{self.path.name}.new")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            size_bytes = min(self._size_bytes, int(measure(self.path.parent).total_bytes * RESERVE_SHARE))
+            size_bytes = reserve_size(self._size_bytes, measure(self.path.parent).total_bytes)
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
             try:
                 os.posix_fallocate(descriptor, 0, max(size_bytes, 1))
@@ -119,10 +124,14 @@ class Reserve:
 def reserves(paths: Paths, size_bytes: int) -> tuple[Reserve, ...]:
     """Return the reserves of an installation: on the state's volume, and on the journals' where that is another."""
     held = [Reserve(paths.reserve, size_bytes)]
-    if paths.journals.exists() and paths.state.exists() and _device(paths.journals) != _device(paths.state):
+    if device_of(paths.journals) != device_of(paths.state):
         held.append(Reserve(paths.journal_reserve, size_bytes))
     return tuple(held)
 
 
-def _device(directory: Path) -> int:
-    return directory.stat().st_dev
+def device_of(directory: Path) -> int:
+    """Return the number of the volume under a directory; a missing one counts as its parent."""
+    try:
+        return directory.stat().st_dev
+    except FileNotFoundError:
+        return device_of(directory.parent)

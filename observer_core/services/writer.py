@@ -9,6 +9,8 @@ import subprocess
 import sys
 from random import Random
 
+from observer_core.archive.disk_ladder import Ladder
+from observer_core.archive.volumes import VolumeWatch
 from observer_core.bus.status import StatusReporter
 from observer_core.bus.subscriber import BatchSubscriber
 from observer_core.clock import NS_PER_MS, NS_PER_S
@@ -18,6 +20,7 @@ from observer_core.locks import hold
 from observer_core.pacing.backoff import Backoff
 from observer_core.services.context import ChildContext, on_stop_signals
 from observer_core.services.journal_followers import JournalFollowers
+from observer_core.services.shard_disk import quiet_logs, watched
 from observer_core.services.writer_figures import WriterFigures
 from observer_core.services.writer_loop import CommitPolicy, WriterLoop
 from observer_core.settings import Secret
@@ -37,10 +40,12 @@ _PROGRESS_INTERVAL_NS = NS_PER_S
 def run_jsonl(context: ChildContext) -> int:
     """Run the JSONL writer until told to stop; return the exit code."""
     # Imported here: each writer loads the library of its own sink only.
-    from observer_core.sinks.jsonl import JSONL, JsonlSink
+    from observer_core.sinks.jsonl import JSONL, JsonlSink, Spare
 
     paths = context.settings.paths
-    return _run(context, JsonlSink(paths.data, paths.checkpoint(JSONL), context.clock), JSONL_POLICY)
+    spare = Spare((paths.journals, paths.state), context.settings.disk_reserve_bytes)
+    sink = JsonlSink(paths.data, paths.checkpoint(JSONL), context.clock, spare=spare)
+    return _run(context, sink, JSONL_POLICY)
 
 
 def run_postgres(context: ChildContext) -> int:
@@ -80,6 +85,7 @@ class _StopWatch:
         self._context = context
         self._stopped = False
         self._progress_due_ns = 0
+        self._disk = VolumeWatch(watched(context.settings), Ladder(*context.settings.disk_ladder_percent))
         on_stop_signals(self.stop)
 
     def stop(self) -> None:
@@ -95,6 +101,8 @@ class _StopWatch:
         now_ns = context.clock.monotonic_ns()
         if now_ns >= self._progress_due_ns:
             context.report_progress()
+            self._disk.look()
+            quiet_logs(self._disk.worst)
             self._progress_due_ns = now_ns + _PROGRESS_INTERVAL_NS
         return self._stopped
 

@@ -10,10 +10,12 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from observer_core.archive.layout import Window, parse_path, shard_track, window_of
+from observer_core.archive.volumes import device_of
 from observer_core.clock import NS_PER_S, Clock
 from observer_core.errors import TransientSinkError
 from observer_core.ids import Seq, ShardName, SinkName
@@ -34,6 +36,13 @@ OPEN_FILES_LIMIT = 128
 CLOSED_FILES_KEPT = 1000
 
 
+class Spare(NamedTuple):
+    """Room that is not for lines: on the volumes of some directories, so that their owners can go on."""
+
+    directories: tuple[Path, ...]
+    size_bytes: int
+
+
 class _OpenFile:
     """A file in use, its window and the lines waiting for the next append."""
 
@@ -49,7 +58,16 @@ class _OpenFile:
 class JsonlSink:
     """Writes lines at once, syncs on commit, and remembers how far in a checkpoint about once a second."""
 
-    def __init__(self, archive: Path, checkpoint: Path, clock: Clock) -> None:
+    def __init__(self, archive: Path, checkpoint: Path, clock: Clock, *, spare: Spare | None = None) -> None:
+        """Prepare; nothing is read or written yet.
+
+        Args:
+            archive: the directory with a part for each track.
+            checkpoint: where the durable offsets are kept.
+            clock: for windows and idle files.
+            spare: room that lines leave to others; None = the volume may be filled to its end.
+        """
+        self._spare = spare
         self.rejected_total = 0
         self.note = ""
         self._archive = archive
@@ -184,13 +202,21 @@ class JsonlSink:
             extent = entry.extent
         else:
             make_directory(full_path.parent)
-            extent = recover(full_path)
-        opened = self._files[path] = _OpenFile(window, path, ArchiveFile(full_path, extent))
+            extent = None
+        file = ArchiveFile(full_path, extent, self._keep_free_at(full_path.parent))
+        opened = self._files[path] = _OpenFile(window, path, file)
         if entry is None:
             sync_directory(full_path.parent)
             # Named in the checkpoint before its first line, so that after a crash its end is always examined.
             self._store_checkpoint()
         return opened
+
+    def _keep_free_at(self, directory: Path) -> int:
+        """Return how much room lines must leave on the volume of a directory."""
+        if self._spare is None:
+            return 0
+        volumes = {device_of(spared) for spared in self._spare.directories}
+        return self._spare.size_bytes if device_of(directory) in volumes else 0
 
     def _recovered(self, stored: Checkpoint) -> tuple[dict[str, FileEntry], set[ShardName]]:
         """Examine the ends of the files in use; return them, and the shards of files shorter than they were."""

@@ -3,12 +3,15 @@
 Separate from the sink, which decides what goes where; here is everything that touches a file.
 """
 
+import errno
+import fcntl
 import logging
 import os
 from pathlib import Path
 from typing import NamedTuple
 
 from observer_core.archive.layout import LIVE_SUFFIX, SEALED_SUFFIX
+from observer_core.archive.volumes import reserve_size
 from observer_core.journal.files import sync_directory
 from observer_core.sinks.jsonl_lines import line_key
 from observer_core.sinks.port import NOTHING, Offset
@@ -31,15 +34,28 @@ EMPTY = Extent(0, NOTHING)
 
 
 class ArchiveFile:
-    """An open file of the archive; raises OSError as the file system does, with the file whole as before."""
+    """An open file of the archive; raises OSError as the file system does, with the file whole as before.
 
-    def __init__(self, path: Path, extent: Extent) -> None:
-        """Open for appending; `extent` is what the file holds."""
+    It is held by a shared lock as long as it is open: sealing takes an exclusive one before it removes a file.
+    """
+
+    def __init__(self, path: Path, extent: Extent | None = None, keep_free_bytes: int = 0) -> None:
+        """Open for appending.
+
+        Args:
+            path: of the file, which is made when it is missing.
+            extent: what the file holds; None = find out, and cut a torn end.
+            keep_free_bytes: refuse lines while the volume has less room, as if it were full; 0 = never.
+        """
         self.path = path
-        self.written = extent
-        """What was appended, whether it is durable or not."""
-        self.durable = extent
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        self._keep_free_bytes = keep_free_bytes
+        self._descriptor = _open_held(path)
+        try:
+            self.written = recover(path) if extent is None else extent
+        except OSError:
+            self.close()
+            raise
+        self.durable = self.written
 
     @property
     def dirty(self) -> bool:
@@ -48,6 +64,8 @@ class ArchiveFile:
 
     def append(self, lines: bytes, tail: Offset) -> None:
         """Append whole lines, of which the last holds the record `tail`, or none of them."""
+        if self._keep_free_bytes:
+            self._spare_the_reserve()
         size_bytes = self.written.size_bytes
         view = memoryview(lines)
         try:
@@ -69,6 +87,26 @@ class ArchiveFile:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def _spare_the_reserve(self) -> None:
+        facts = os.fstatvfs(self._descriptor)
+        kept = reserve_size(self._keep_free_bytes, facts.f_blocks * facts.f_frsize)
+        if facts.f_bavail * facts.f_frsize < kept:
+            raise OSError(errno.ENOSPC, "the rest of the volume is kept for journals and offsets", str(self.path))
+
+
+def _open_held(path: Path) -> int:
+    """Open a file under a shared lock; one that sealing removed meanwhile is made anew."""
+    while True:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            if os.fstat(descriptor).st_nlink:
+                return descriptor
+        except OSError:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
 
 
 def make_directory(directory: Path) -> None:
