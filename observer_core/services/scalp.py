@@ -5,12 +5,13 @@ broker has confirmed them again. Stopping takes the registrations back first, so
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from random import Random
 
 from observer_core.clock import NS_PER_S
-from observer_core.errors import FatalFeedError, FeedError, TransientFeedError
+from observer_core.errors import FatalFeedError, FeedError, SymbolRefusedError, TransientFeedError
 from observer_core.ids import AppKeyOrdinal
 from observer_core.kis.classify import ALREADY_SUBSCRIBED, SUBSCRIBED, stream_failure
 from observer_core.kis.fields import TR_BOOK, TR_TRADE
@@ -113,14 +114,14 @@ class ScalpCollector:
         registrations += [Registration(TR_BOOK, symbol) for symbol in self._symbols[: shard.settings.scalp_books]]
         session.subscribe(registrations)
         shard.update(state="collecting", note="")
+        look_due_ns = 0
         while not shard.stopping.is_set() and shard.running.is_set():
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
-                    burst = await session.receive()
-            except TimeoutError:
+                    self._take(await session.receive())
+            if self._clock.monotonic_ns() >= look_due_ns:
+                look_due_ns = self._clock.monotonic_ns() + int(LOOK_S * NS_PER_S)
                 self._look(session)
-            else:
-                self._take(burst)
         self._take(await session.close(CLOSE_DEADLINE_S))
         if not shard.stopping.is_set():
             self._miss(GapReason.PAUSED, "paused by an operator")
@@ -175,10 +176,13 @@ class ScalpCollector:
                 self._shard.resume([message.tr_key])
             return
         logger.warning("registration refused", extra={"code": message.code, "symbol": message.tr_key})
-        if message.tr_key not in self._symbols:
+        if not isinstance(failure, SymbolRefusedError):
             raise failure
         self._shard.update(errors_total=self._shard.status.errors_total + 1, note=str(failure))
-        self._shard.miss(GapReason.NOT_SUBSCRIBED, [message.tr_key], from_ns=self._clock.now_ns(), detail=message.code)
+        if message.tr_id == TR_TRADE and message.tr_key in self._symbols:
+            self._shard.miss(
+                GapReason.NOT_SUBSCRIBED, [message.tr_key], from_ns=self._clock.now_ns(), detail=message.code
+            )
 
     def _miss(self, reason: GapReason, detail: str) -> None:
         """Open the outage of all symbols, from the last message heard."""

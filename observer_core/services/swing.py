@@ -9,7 +9,7 @@ from itertools import islice
 from random import Random
 
 from observer_core.clock import NS_PER_S
-from observer_core.errors import FatalFeedError, FeedError
+from observer_core.errors import FatalFeedError, FeedError, SymbolRefusedError
 from observer_core.ids import AppKeyOrdinal
 from observer_core.kis.rest import PriceAnswer, RestClient, open_rest
 from observer_core.market.sharding import SYMBOLS_PER_CALL
@@ -117,24 +117,41 @@ class SwingCollector:
 
     async def _call(self, symbols: Sequence[str]) -> bool:
         """Ask for up to 30 symbols and record the answer; return whether there was one."""
+        try:
+            return await self._ask_and_record(symbols)
+        finally:
+            self._in_flight.release()
+
+    async def _ask_and_record(self, symbols: Sequence[str]) -> bool:
         shard = self._shard
         asked_ns = self._clock.now_ns()
         try:
             answer = await self._ask(symbols)
+        except SymbolRefusedError as error:
+            if len(symbols) > 1:
+                # One bad symbol fails the whole call: halves find it and spare the others.
+                middle = len(symbols) // 2
+                halves = [await self._ask_and_record(half) for half in (symbols[:middle], symbols[middle:])]
+                return any(halves)
+            self._missed(error, symbols, asked_ns)
+            return False
         except FeedError as error:
-            shard.update(errors_total=shard.status.errors_total + 1, note=str(error))
-            shard.miss(GapReason.CALL_FAILED, symbols, from_ns=asked_ns, detail=str(error))
+            self._missed(error, symbols, asked_ns)
             if isinstance(error, FatalFeedError):
                 await shard.pause(FATAL_PAUSE_S)
             return False
         finally:
-            self._in_flight.release()
             counters = self._client.counters
             shard.update(calls_total=counters.calls_total, refused_total=counters.refused_total)
         shard.record(answer.records, answer.received_ns)
         if answer.missing:
             shard.miss(GapReason.CALL_FAILED, answer.missing, from_ns=asked_ns, detail="not in the broker's answer")
         return True
+
+    def _missed(self, error: FeedError, symbols: Sequence[str], asked_ns: int) -> None:
+        shard = self._shard
+        shard.update(errors_total=shard.status.errors_total + 1, note=str(error))
+        shard.miss(GapReason.CALL_FAILED, symbols, from_ns=asked_ns, detail=str(error))
 
     async def _ask(self, symbols: Sequence[str]) -> PriceAnswer:
         if self._one_by_one:
