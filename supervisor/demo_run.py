@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TextIO
+from typing import Self, TextIO
 
 from observer_core.audit.books import Books, balance
 from observer_core.bus.request import Requester, new_request_id
@@ -51,6 +51,8 @@ class DemoRun:
             *("--demo-directory", str(self.directory), "--demo-run-directory", str(self.run_directory)),
             *("--demo-symbols", str(symbols), "--demo-seed", str(seed), "--demo-speed", str(speed)),
         ]
+        self._environment: dict[str, str] | None = None
+        """None = this process's own."""
         self._clock = SystemClock()
         self._output: TextIO | None = None
         self.supervisor: subprocess.Popen[bytes] | None = None
@@ -67,7 +69,7 @@ class DemoRun:
             token_cache=base / "secrets",
         )
 
-    def __enter__(self) -> "DemoRun":
+    def __enter__(self) -> Self:
         """Return the run itself."""
         return self
 
@@ -80,10 +82,15 @@ class DemoRun:
         shutil.rmtree(self.run_directory, ignore_errors=True)
 
     def start(self) -> None:
-        """Start the supervisor; its lines go to `supervisor.out`."""
-        self._output = (self.directory / "supervisor.out").open("a")
+        """Start the supervisor, for the first time or after its death; its lines go to `supervisor.out`."""
+        if self._output is None:
+            self._output = (self.directory / "supervisor.out").open("a")
         self.supervisor = subprocess.Popen(
-            self._arguments, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT
+            self._arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            env=self._environment,
         )
 
     def view(self) -> SystemView | None:

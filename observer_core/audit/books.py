@@ -23,6 +23,11 @@ class Books:
     gaps: int = 0
     refused: int = 0
     faults: list[str] = field(default_factory=list)
+    lost_ns: list[int] = field(default_factory=list)
+    """When each observation was sent that is neither archived nor in a gap record."""
+    doubled_ns: list[int] = field(default_factory=list)
+    """When each record was received that is archived more than once or more often than sent."""
+    outages: list[Covered] = field(default_factory=list)
 
     @property
     def balanced(self) -> bool:
@@ -47,7 +52,7 @@ def balance(ledger_file: Path, data_dir: Path, dsn: str | None) -> Books:
     """Read everything and compare. `dsn=None` leaves Postgres out."""
     ledger = read_ledger(ledger_file)
     archive = read_jsonl(data_dir)
-    books = Books(gaps=len(archive.gaps), refused=ledger.refused)
+    books = Books(gaps=len(archive.gaps), refused=ledger.refused, outages=list(archive.gaps.values()))
     compare_sent(ledger, archive, books)
     compare_keys(archive, read_journals(data_dir), books)
     if dsn is not None:
@@ -76,6 +81,7 @@ def compare_sent(ledger: Ledger, archive: Archive, books: Books) -> None:
         if any(covers(gap, sent.sent_ns) for gap in gaps_of[sent.symbol]):
             books.covered[sent.identity.kind] += 1
     lost = [sent for sent in missing if not any(covers(gap, sent.sent_ns) for gap in gaps_of[sent.symbol])]
+    books.lost_ns += [sent.sent_ns for sent in lost]
     _fault(books, "sent, neither archived nor in a gap record", lost)
     _fault(books, "archived, never sent", [entry for entries in archived_by.values() for entry in entries])
 
@@ -92,6 +98,7 @@ def _unmatched(sent: list[Sent], archived: list[Archived], books: Books) -> list
     for entry in sorted(archived, key=lambda entry: entry.received_ns):
         position = bisect_right(free, entry.received_ns) - 1
         if position < 0:
+            books.doubled_ns.append(entry.received_ns)
             _fault(books, "archived more often than sent", [entry])
             continue
         del free[position], sent[position]
@@ -101,7 +108,11 @@ def _unmatched(sent: list[Sent], archived: list[Archived], books: Books) -> list
 def compare_keys(archive: Archive, journalled: set[Key], books: Books) -> None:
     """Check that the archive holds every journalled record exactly once, in undamaged lines."""
     _fault(books, "damaged archive lines", archive.damaged_lines)
-    _fault(books, "doubled in the archive", [key for key, count in archive.keys.items() if count > 1])
+    doubled = {key for key, count in archive.keys.items() if count > 1}
+    books.doubled_ns += sorted(
+        {entry.key: entry.received_ns for entry in archive.observations if entry.key in doubled}.values()
+    )
+    _fault(books, "doubled in the archive", doubled)
     _fault(books, "journalled, not in the archive", journalled.difference(archive.keys))
     # Segments may be gone by retention, records of a living journal may not be invented.
     shards = {key.shard for key in journalled}
