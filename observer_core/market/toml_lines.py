@@ -66,6 +66,10 @@ class TomlDocument:
             path = path[:-1]
         return 1
 
+    def states(self, path: TomlPath) -> bool:
+        """Return whether the file says something of its own about a value."""
+        return path in self._lines
+
     def error(self, path: TomlPath, reason: str) -> ConfigFileError:
         """Return the error about one value."""
         return ConfigFileError(self.file, [Problem(self.line_of(path), reason)])

@@ -78,22 +78,23 @@ def make_plan(members_before: frozenset[str], members_after: frozenset[str], old
     )
 
 
-def judge_size(
-    universe: Universe, members_before: int | None, guard: Guard, rules_before: Rules | None
-) -> Refusal | None:
+def judge_size(universe: Universe, before: Universe | None, guard: Guard) -> Refusal | None:
     """Return why a universe of this size cannot be meant, None if it can."""
     after = len(universe.members)
+    rule = _changed_rule(universe, before)
     if after == 0:
-        return Refusal(f"the rules leave 0 of {universe.listings:,} listings", _widest_drop(universe))
-    if members_before is None or members_before == 0:
+        reason = f"{len(before.members):,} -> 0 symbols" if before else "0 symbols"
+        return Refusal(
+            f"{reason}: the rules leave none of {universe.listings:,} listings", rule or _widest_drop(universe)
+        )
+    if before is None or not before.members:
         return None
-    change = f"{members_before:,} -> {after:,} symbols"
-    if after < members_before * guard.smallest_share:
+    change = f"{len(before.members):,} -> {after:,} symbols"
+    if after < len(before.members) * guard.smallest_share:
         share = f"less than {guard.smallest_share:.0%} of what is in force"
-        return Refusal(f"{change}: {share}", _changed_rule(universe.rules, rules_before) or _widest_drop(universe))
-    if after > members_before * guard.largest_factor:
-        factor = f"more than {guard.largest_factor:g} times what is in force"
-        return Refusal(f"{change}: {factor}", _changed_rule(universe.rules, rules_before))
+        return Refusal(f"{change}: {share}", rule or _widest_drop(universe))
+    if after > len(before.members) * guard.largest_factor:
+        return Refusal(f"{change}: more than {guard.largest_factor:g} times what is in force", rule)
     return None
 
 
@@ -120,10 +121,11 @@ def _touched(before: Placement, after: Placement) -> Iterable[str]:
     return (shard for shard in {*before, *after} if set(before.get(shard, ())) != set(after.get(shard, ())))
 
 
-def _changed_rule(rules: Rules, before: Rules | None) -> str:
+def _changed_rule(universe: Universe, before: Universe | None) -> str:
     if before is None:
         return ""
-    return next((name for name in Rules.__struct_fields__ if getattr(rules, name) != getattr(before, name)), "")
+    rules, former = universe.rules, before.rules
+    return next((name for name in Rules.__struct_fields__ if getattr(rules, name) != getattr(former, name)), "")
 
 
 def _widest_drop(universe: Universe) -> str:

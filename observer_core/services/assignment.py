@@ -1,17 +1,21 @@
-"""The files between the universe and the shards: the day's snapshot, and who collects what.
+"""Who collects what: the file between maintenance, which writes it, and the shards, which read it.
 
-Maintenance writes, shards read; a file is replaced as a whole, so a reader sees the old or the new one.
+It is replaced as a whole, so a reader sees the old or the new one.
 """
 
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from observer_core.ids import DayNumber, ShardName
 from observer_core.journal.files import replace_durably
-from observer_core.market.universe import Universe, decode_universe, encode_universe
+from observer_core.market.sharding import assign, deal
+from observer_core.market.universe import Universe, hottest
+from observer_core.market.universe_plan import Placements
 from observer_core.paths import Paths
 
 logger = logging.getLogger(__name__)
@@ -29,6 +33,22 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     """When this version was made (wall clock), 0 = not known."""
     moved: dict[ShardName, dict[ShardName, tuple[str, ...]]] = {}
     """What this version moved between sweeping shards: new owner → former owner → symbols."""
+    scalp_slots: int = 0
+    """Trade registrations of each streaming shard."""
+
+    @property
+    def placements(self) -> Placements:
+        """Return who collects what, for plans."""
+        return Placements(self.swing, self.scalp)
+
+
+class Collectors(NamedTuple):
+    """The shards among which a universe is dealt out."""
+
+    swing: tuple[ShardName, ...]
+    scalp: tuple[ShardName, ...]
+    slots: int
+    """Trade registrations of each streaming shard."""
 
 
 def moves(
@@ -44,6 +64,23 @@ def moves(
                 taken = moved.setdefault(shard, {})
                 taken[former] = (*taken.get(former, ()), symbol)
     return moved
+
+
+def deal_out(universe: Universe, collectors: Collectors, before: Assignment | None, now_ns: int) -> Assignment:
+    """Assign a universe to its collectors, moving as little as possible; the same version when nothing changes."""
+    assignment = Assignment(
+        day=universe.day,
+        version=before.version if before else 1,
+        swing=assign(universe.codes, collectors.swing, before.swing if before else None),
+        scalp=deal(hottest(universe), collectors.scalp, collectors.slots, before.scalp if before else None),
+        made_ns=before.made_ns if before else now_ns,
+        moved=before.moved if before else {},
+        scalp_slots=collectors.slots,
+    )
+    if assignment == before:
+        return before
+    moved = moves(before.swing, assignment.swing) if before else {}
+    return replace(assignment, version=assignment.version + 1, made_ns=now_ns, moved=moved)
 
 
 _decoder = msgspec.json.Decoder(Assignment)
@@ -69,36 +106,6 @@ def write_assignment(paths: Paths, assignment: Assignment) -> None:
     """Put an assignment in force."""
     paths.state.mkdir(parents=True, exist_ok=True)
     replace_durably(assignment_file(paths), msgspec.json.encode(assignment))
-
-
-def universe_file(paths: Paths, day: DayNumber) -> Path:
-    """Return the snapshot file of a day."""
-    return paths.universe / f"{day}.json"
-
-
-def read_universe(paths: Paths, day: DayNumber) -> Universe | None:
-    """Return a day's snapshot, None when there is none or it is damaged (which is logged)."""
-    path = universe_file(paths, day)
-    try:
-        return decode_universe(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.DecodeError) as error:
-        logger.warning("universe snapshot not readable", extra={"file": str(path), "error": str(error)})
-        return None
-
-
-def newest_universe(paths: Paths, before: DayNumber) -> Universe | None:
-    """Return the newest readable snapshot of an earlier day."""
-    days = sorted((int(path.stem) for path in paths.universe.glob("[0-9]*.json") if path.stem.isdigit()), reverse=True)
-    found = (read_universe(paths, DayNumber(day)) for day in days if day < before)
-    return next((universe for universe in found if universe is not None), None)
-
-
-def write_universe(paths: Paths, universe: Universe) -> None:
-    """Write a day's snapshot, once and for all."""
-    paths.universe.mkdir(parents=True, exist_ok=True)
-    replace_durably(universe_file(paths, universe.day), encode_universe(universe))
 
 
 class AssignmentWatch:
