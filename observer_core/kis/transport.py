@@ -37,7 +37,10 @@ class Answer(NamedTuple):
 
 @cache
 def tls_context() -> ssl.SSLContext:
-    """Return the process-wide TLS context; built before the fork, it is the dearest part of a client's start."""
+    """Return the process-wide TLS context; built before the fork, it is the dearest part of a client's start.
+
+    Plain addresses get it too: without one, the client would build another that nobody uses.
+    """
     return httpx.create_ssl_context()
 
 
@@ -54,7 +57,7 @@ class Transport:
             headers={"user-agent": user_agent},
             timeout=timeout_s,
             limits=httpx.Limits(max_connections=_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE_S),
-            verify=tls_context() if base_url.startswith("https:") else False,
+            verify=tls_context(),
             trust_env=False,
         )
 
@@ -110,11 +113,10 @@ async def download_file(url: str, user_agent: str, timeout_s: float = _DOWNLOAD_
         TransientFeedError: it cannot be had now, or is unreasonably large.
     """
     content = bytearray()
-    verify = tls_context() if url.startswith("https:") else False
     try:
         async with (
             httpx.AsyncClient(
-                headers={"user-agent": user_agent}, timeout=timeout_s, verify=verify, trust_env=False
+                headers={"user-agent": user_agent}, timeout=timeout_s, verify=tls_context(), trust_env=False
             ) as client,
             client.stream("GET", url, follow_redirects=True) as response,
         ):

@@ -36,6 +36,7 @@ SUBSCRIBERS = (SinkName("jsonl"), SinkName("postgres"), SinkName("hub"))
 
 PROGRESS_INTERVAL_S = 1.0
 JOURNAL_PAUSE_S = 0.5
+REPAIR_AFTER_S = 1.0
 EPOCH_AFTER_ALL = Epoch(1 << 32)
 
 
@@ -73,7 +74,7 @@ class Shard:
         self._unwritten = Unwritten()
         """Records that the journal must take before any other: openings and closings it refused so far."""
         self._disk = DiskReactions(self.name, self.settings)
-        self._ready = False
+        self._observing = asyncio.Event()
 
     @property
     def in_flight_ns(self) -> int:
@@ -143,8 +144,8 @@ class Shard:
         rejected = sum(isinstance(record, Rejection) for record in records)
         if rejected:
             self.update(rejected_total=self.status.rejected_total + rejected)
-        if observed and not self._ready:
-            self._ready = True
+        if observed and not self._observing.is_set():
+            self._observing.set()
             self.context.report_ready()
 
     def miss(self, reason: GapReason, symbols: Collection[str], *, from_ns: int, detail: str = "") -> None:
@@ -273,6 +274,10 @@ class Shard:
 
     async def _repair(self) -> None:
         """Put bad tails of former lives aside; they end in the restart gap, which was noted already."""
+        with suppress(TimeoutError):
+            # Its reads and syncs would only delay the first observation.
+            async with asyncio.timeout(REPAIR_AFTER_S):
+                await self._observing.wait()
         try:
             reports = await asyncio.to_thread(
                 examine_tails, self.settings.paths.journal(self.name), self.recorder.epoch

@@ -40,7 +40,8 @@ class SwingCollector:
         """What `_symbols` are from."""
         self._swept_version = 0
         self._in_flight = asyncio.Semaphore(CALLS_IN_FLIGHT)
-        self._restart_noted = False
+        self._restart: asyncio.Task[None] | None = None
+        """Looks for the end of the former life while the first calls are on their way already."""
         self._one_by_one = shard.settings.virtual_host
         self._symbols_per_call = 1 if self._one_by_one else SYMBOLS_PER_CALL
 
@@ -56,10 +57,8 @@ class SwingCollector:
                 shard.update(state="waiting", note="no symbols are assigned yet")
                 await shard.pause(WAIT_FOR_UNIVERSE_S)
                 continue
-            if not self._restart_noted:
-                if not await shard.open_restart_gap(self._symbols) and self._assignment is not None:
-                    await self._note_late(self._assignment, set(self._symbols))
-                self._restart_noted = True
+            if self._restart is None:
+                self._restart = asyncio.create_task(self._note_restart())
             shard.update(state="collecting", note="")
             await self._sweep()
 
@@ -76,8 +75,12 @@ class SwingCollector:
         self._shard.resume(set(self._symbols).difference(symbols))
         self._symbols, self._assignment = symbols, assignment
         self._shard.update(symbols=len(symbols))
-        if self._restart_noted:
+        if self._restart is not None:
             await self._note_late(assignment, gained)
+
+    async def _note_restart(self) -> None:
+        if not await self._shard.open_restart_gap(self._symbols) and self._assignment is not None:
+            await self._note_late(self._assignment, set(self._symbols))
 
     async def _note_late(self, assignment: Assignment, gained: set[str]) -> None:
         """Open a gap over gained symbols that nobody can have observed for longer than a handover takes."""
@@ -154,9 +157,14 @@ class SwingCollector:
         shard.miss(GapReason.CALL_FAILED, symbols, from_ns=asked_ns, detail=str(error))
 
     async def _ask(self, symbols: Sequence[str]) -> PriceAnswer:
-        if self._one_by_one:
-            return await self._client.inquire_price(symbols[0])
-        return await self._client.multi_price(symbols)
+        try:
+            if self._one_by_one:
+                return await self._client.inquire_price(symbols[0])
+            return await self._client.multi_price(symbols)
+        finally:
+            if self._restart is not None:
+                # What the former life missed stands before anything that this one records or misses.
+                await asyncio.shield(self._restart)
 
     async def _paused(self) -> None:
         shard = self._shard
