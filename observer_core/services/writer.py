@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from random import Random
 
 from observer_core.archive.disk_ladder import Ladder
@@ -16,15 +17,17 @@ from observer_core.bus.subscriber import BatchSubscriber
 from observer_core.clock import NS_PER_MS, NS_PER_S
 from observer_core.errors import FatalSinkError, LinkError, ProcessError, TransientSinkError
 from observer_core.exit_codes import ExitCode
+from observer_core.ids import ShardName
 from observer_core.locks import hold
 from observer_core.pacing.backoff import Backoff
+from observer_core.paths import Paths
 from observer_core.services.context import ChildContext, on_stop_signals
 from observer_core.services.journal_followers import JournalFollowers
 from observer_core.services.shard_disk import quiet_logs, watched
 from observer_core.services.writer_figures import WriterFigures
 from observer_core.services.writer_loop import CommitPolicy, WriterLoop
 from observer_core.settings import Secret
-from observer_core.sinks.port import Sink
+from observer_core.sinks.port import Offset, Sink
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +63,21 @@ def run_postgres(context: ChildContext) -> int:
     dead_letters = DeadLetterFile(settings.paths.dead_letters, POSTGRES)
     dsn = settings.postgres_dsn
     sink = PostgresSink(dsn, dead_letters, context.clock, make_schema=lambda: _make_schema(dsn))
-    return _run(context, sink, POSTGRES_POLICY)
+    return _run(context, sink, POSTGRES_POLICY, remember=lambda offsets: _remember(settings.paths, offsets))
+
+
+def _remember(paths: Paths, offsets: Mapping[ShardName, Offset]) -> None:
+    """Leave the durable offsets of the database where segment retention finds them: behind the truth, never ahead."""
+    from observer_core.sinks.jsonl_checkpoint import Checkpoint, store_checkpoint
+    from observer_core.sinks.postgres import POSTGRES
+
+    path = paths.checkpoint(POSTGRES)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        store_checkpoint(path, Checkpoint(offsets=dict(offsets)))
+    except OSError as error:
+        # The rows and their offsets are in the database; only the removal of segments waits.
+        logger.warning("offsets not left for retention", extra={"error": str(error)})
 
 
 def _make_schema(dsn: Secret) -> None:
@@ -107,7 +124,12 @@ class _StopWatch:
         return self._stopped
 
 
-def _run(context: ChildContext, sink: Sink, policy: CommitPolicy) -> int:
+def _run(
+    context: ChildContext,
+    sink: Sink,
+    policy: CommitPolicy,
+    remember: Callable[[Mapping[ShardName, Offset]], None] | None = None,
+) -> int:
     paths = context.settings.paths
     watch = _StopWatch(context)
     try:
@@ -132,6 +154,7 @@ def _run(context: ChildContext, sink: Sink, policy: CommitPolicy) -> int:
                 policy=policy,
                 backoff=_backoff(),
                 figures=figures,
+                remember=remember,
             )
             reporter.start()
             return loop.run(watch.should_stop, context.report_ready)

@@ -6,17 +6,18 @@ from the journal later. Status is read by another thread: plain attributes only.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from observer_core.bus.subscriber import BatchSubscriber
 from observer_core.clock import NS_PER_MS, NS_PER_S, Clock
 from observer_core.errors import TransientSinkError
 from observer_core.exit_codes import ExitCode
+from observer_core.ids import ShardName
 from observer_core.pacing.backoff import Backoff
 from observer_core.services.journal_followers import JournalFollowers
 from observer_core.services.writer_figures import WriterFigures
-from observer_core.sinks.port import Sink, StoredBatch
+from observer_core.sinks.port import Offset, Sink, StoredBatch
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ JOURNAL_BYTES_PER_TURN = 256 * 1024
 LOOK_INTERVAL_NS = 200 * NS_PER_MS
 MEASURE_INTERVAL_NS = 500 * NS_PER_MS
 IDLE_COMMIT_INTERVAL_NS = NS_PER_S
+REMEMBER_INTERVAL_NS = 5 * NS_PER_S
 DRAIN_DEADLINE_NS = 5 * NS_PER_S
 _LONGEST_COMMIT_PAUSE_NS = NS_PER_S
 _COMMIT_SHARE = 4
@@ -51,6 +53,8 @@ class WriterLoop:
     policy: CommitPolicy
     backoff: Backoff
     figures: WriterFigures = field(default_factory=WriterFigures)
+    remember: Callable[[Mapping[ShardName, Offset]], None] | None = None
+    """Told the durable offsets every few seconds, for whoever removes what every sink holds."""
     _sink_open: bool = False
     _retry_ns: int = 0
     _uncommitted_records: int = 0
@@ -59,6 +63,7 @@ class WriterLoop:
     _commit_duration_ns: int = 0
     _look_due_ns: int = 0
     _measure_due_ns: int = 0
+    _remember_due_ns: int = 0
 
     def run(self, should_stop: Callable[[], bool], on_ready: Callable[[], None]) -> ExitCode:
         """Write until `should_stop`, then drain; `on_ready` is called once the sink was tried for the first time.
@@ -200,6 +205,9 @@ class WriterLoop:
         if now_ns < self._measure_due_ns:
             return
         self._measure_due_ns = now_ns + MEASURE_INTERVAL_NS
+        if self.remember is not None and self._sink_open and now_ns >= self._remember_due_ns:
+            self._remember_due_ns = now_ns + REMEMBER_INTERVAL_NS
+            self.remember(self.followers.durable)
         lag = self.followers.lag()
         behind = self.followers.behind and lag.size_bytes > JOURNAL_BYTES_PER_TURN
         figures.measured(lag, self.clock.now_ns(), now_ns)
