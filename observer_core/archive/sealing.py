@@ -10,7 +10,7 @@ import fcntl
 import hashlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -90,8 +90,7 @@ def sealed_lines(path: Path) -> Iterator[bytes]:
     Raises:
         SealError: it is damaged.
     """
-    with path.open("rb") as raw:
-        yield from _lines(zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True), path)
+    yield from _lines(_decompressed(path))
 
 
 def examine(path: Path) -> SealedFile:
@@ -152,7 +151,7 @@ def seal(live: Path, file: BinaryIO, durable: tuple[int, int]) -> SealedFile | N
     sealed = sealed_name(live)
     former = examine(sealed) if sealed.exists() else None
     after = former.last if former is not None and former.rows else (0, 0)
-    last = max((key_of(line) for line in _lines(file, live)), default=(0, 0))
+    last = max((key_of(line) for line in _lines(_pieces(file))), default=(0, 0))
     if last > durable:
         raise SealError(f"the archive is durable up to {durable}, the file reaches {last}")
     if last <= after:
@@ -160,7 +159,7 @@ def seal(live: Path, file: BinaryIO, durable: tuple[int, int]) -> SealedFile | N
     file.seek(0)
     partial = sealed.with_name(f".{sealed.name}{PARTIAL_SUFFIX}")
     try:
-        expected = _compress(file, live, after, partial, sealed if former is not None else None)
+        expected = _compress(file, after, partial, sealed if former is not None else None)
         found = examine(partial)
         if (found.rows, found.content_bytes, found.content_sha256) != expected:
             raise SealError(f"{partial} does not read back as it was written")
@@ -178,9 +177,7 @@ def remove_live(live: Path) -> None:
     sync_directory(live.parent)
 
 
-def _compress(
-    file: BinaryIO, live: Path, after: tuple[int, int], partial: Path, former: Path | None
-) -> tuple[int, int, str]:
+def _compress(file: BinaryIO, after: tuple[int, int], partial: Path, former: Path | None) -> tuple[int, int, str]:
     """Write the former sealed file, if any, and a frame of the newer lines; return what must be read back."""
     measured = _Measured()
     with partial.open("wb") as target:
@@ -192,7 +189,7 @@ def _compress(
                     target.write(piece)
         compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
         with compressor.stream_writer(target, closefd=False) as frame:
-            for line in _lines(file, live):
+            for line in _lines(_pieces(file)):
                 if key_of(line) > after:
                     measured.take(line)
                     frame.write(line)
@@ -201,15 +198,39 @@ def _compress(
     return measured.facts()
 
 
-def _lines(source: "BinaryIO | zstandard.ZstdDecompressionReader", path: Path) -> Iterator[bytes]:
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(_PIECE_BYTES):
+        yield piece
+
+
+def _decompressed(path: Path) -> Iterator[bytes]:
+    """Yield the content of all frames; unlike a stream reader, tell a frame that was cut off from one that ended."""
+    decompressor = zstandard.ZstdDecompressor()
+    frame = decompressor.decompressobj()
+    begun = False
+    with path.open("rb") as file:
+        for piece in _pieces(file):
+            rest = piece
+            while rest:
+                try:
+                    content = frame.decompress(rest)
+                except zstandard.ZstdError as error:
+                    raise SealError(f"{path} is damaged: {error}") from error
+                rest, begun = frame.unused_data, not frame.eof
+                if frame.eof:
+                    frame = decompressor.decompressobj()
+                if content:
+                    yield content
+    if begun:
+        raise SealError(f"{path} is damaged: it ends within a frame")
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Yield lines with their ends; the last one may lack it."""
     rest = b""
-    try:
-        while piece := source.read(_PIECE_BYTES):
-            *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
-                yield line + b"\n"
-    except zstandard.ZstdError as error:
-        raise SealError(f"{path} is damaged: {error}") from error
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield line + b"\n"
     if rest:
         yield rest

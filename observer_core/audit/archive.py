@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 import psycopg
@@ -69,15 +69,30 @@ def read_jsonl(data_dir: Path) -> Archive:
     archive = Archive()
     for track in ("swing", "scalp", "system"):
         for path in sorted((data_dir / track).rglob("*.jsonl*")):
-            if path.suffix in {".jsonl", ".zst"}:
+            if path.suffix in {".jsonl", ".zst"} and not _is_copy(path):
                 _read_file(path, archive)
     return archive
 
 
+def _is_copy(path: Path) -> bool:
+    """Return whether a live file is what the sealed one beside it ends with: the original, sealed and not yet removed.
+
+    Whatever else stands beside a sealed file counts, so that a doubled line is still seen.
+    """
+    sealed = path.with_name(f"{path.name}.zst")
+    if path.suffix != ".jsonl" or not sealed.exists():
+        return False
+    with sealed.open("rb") as raw, _opened(raw) as lines:
+        return lines.read().endswith(path.read_bytes())
+
+
+def _opened(raw: BinaryIO) -> io.BufferedReader:
+    return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
+
+
 def _read_file(path: Path, archive: Archive) -> None:
     with path.open("rb") as raw:
-        sealed = path.suffix == ".zst"
-        lines = io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw)) if sealed else raw
+        lines = _opened(raw) if path.suffix == ".zst" else raw
         for number, line in enumerate(lines, start=1):
             try:
                 _take(json.loads(line), archive)
