@@ -22,6 +22,7 @@ from observer_core.pacing.backoff import Backoff
 from observer_core.services.config_watch import DirectoryWatch
 from observer_core.services.context import ChildContext
 from observer_core.services.event_journal import EventJournal
+from observer_core.services.maintenance_archive import keep_archive
 from observer_core.services.universe import UniverseKeeper
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class Maintenance:
         self._context.report_ready()
         reporter = asyncio.create_task(self._report())
         watcher = asyncio.create_task(self._watch.run(self._stopping))
+        archivist = asyncio.create_task(keep_archive(self._settings, self._clock))
         while not self._stopping.is_set():
             if await self._keep_universe():
                 self._backoff.stable()
@@ -71,6 +73,7 @@ class Maintenance:
             else:
                 await self._rest(self._backoff.next_delay_s())
         await watcher
+        archivist.cancel()
         reporter.cancel()
         self._sender.close()
         self._events.close()
