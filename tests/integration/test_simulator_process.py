@@ -58,15 +58,15 @@ def test_the_program_announces_itself_serves_and_ends_gracefully(tmp_path: Path,
 
 def test_the_same_seed_and_clock_give_the_same_market() -> None:
     def quoted() -> tuple[int, bytes]:
-        arguments = ["--symbols", "5", "--seed", "9", "--clock", "2026-11-20T16:00:00"]
+        arguments = ["--symbols", "5", "--seed", "9", "--clock", "2026-11-20T20:00:00"]
         with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE) as process:
             try:
                 assert process.stdout is not None
                 urls = json.loads(process.stdout.readline())
                 stats: dict[str, Any] = httpx.get(f"{urls['control_url']}/stats").json()
                 master = httpx.get(f"{urls['rest_url']}/common/master/kospi_code.mst.zip").content
-                assert stats["exchange_time"].startswith("2026112016")
-                assert stats["continuous"] is False
+                assert stats["exchange_time"].startswith("2026112020")
+                assert (stats["continuous"], stats["phase"]) == (False, "closed")
                 return stats["listings"], master
             finally:
                 process.terminate()
@@ -85,7 +85,7 @@ def test_a_taken_port_is_reported_with_the_exit_code_of_a_configuration(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--symbols", "0"], ["--speed", "0"], ["--appkey", "short"], ["--frame-width", "48"]]
+    "arguments", [["--symbols", "0"], ["--speed", "0"], ["--appkey", "short"], ["--frame-width", "49"]]
 )
 def test_wrong_arguments_are_refused_before_anything_starts(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as refused:

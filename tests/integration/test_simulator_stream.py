@@ -76,8 +76,8 @@ def test_registrations_get_the_brokers_verdicts() -> None:
             assert await verdict(ws, registration(key, "H0UNCNT0", "005930")) == "OPSP0000"
             assert await verdict(ws, registration(key, "H0XXXXX0", "005930")) == "OPSP8991"
             assert await verdict(ws, registration(key, TR_TRADE, "999999")) == "OPSP8992"
-            assert await verdict(ws, registration(key, TR_TRADE, "005930", "0")) == "OPSP8999"
-            assert await verdict(ws, "not json") == "OPSP8993"
+            assert await verdict(ws, registration(key, TR_TRADE, "005930", "0")) == "OPSP8997"
+            assert await verdict(ws, "not json") == "OPSP9999"
 
     play(scenario)
 
@@ -207,7 +207,7 @@ def test_a_session_can_be_opened_again_after_the_first_has_ended() -> None:
             async with stream_client(exchange) as ws:
                 assert await verdict(ws, registration(key, TR_TRADE, "005930")) == "OPSP0000"
             await no_session_left(exchange)
-        exchange.venue.faults.apply({"session_linger_s": 60})
+        exchange.venue.faults.apply({"session_linger_s": 60, "session_linger_after": "any"})
         async with stream_client(exchange) as ws:
             assert await verdict(ws, registration(key, TR_TRADE, "005930")) == "OPSP0000"
         await no_session_left(exchange)

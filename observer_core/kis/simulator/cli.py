@@ -17,19 +17,26 @@ import msgspec
 from observer_core.clock import KST, NS_PER_S, SystemClock
 from observer_core.errors import ConfigError
 from observer_core.kis.simulator.credentials import APPKEY_CHARACTERS
-from observer_core.kis.simulator.faults import Knobs
+from observer_core.kis.simulator.faults import checked
+from observer_core.kis.simulator.knobs import Knobs, knob_descriptions
 from observer_core.kis.simulator.server import Addresses, RunningExchange, running
+from observer_core.kis.simulator.trading_days import TradingDays
 from observer_core.kis.simulator.venue import VenueOptions
 
 EXIT_OK: Final = 0
 EXIT_CONFIG: Final = 2
+_OTHER_NAMES: Final = {"ping_interval_s": ("--ping-interval",)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT; return 0 then, 2 when it cannot start."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
     try:
         options = _options(arguments)
+    except (ConfigError, ValueError) as error:
+        parser.error(str(error))
+    try:
         asyncio.run(_serve(arguments, options))
     except ConfigError as error:
         sys.stderr.write(f"observer-sim: {error}\n")
@@ -39,7 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="observer-sim", description="A simulated KIS exchange on this machine: REST, WebSocket, control."
+        prog="observer-sim",
+        description="A simulated KIS exchange on this machine: REST, WebSocket, control.",
+        epilog="Every knob can also be changed while it runs: POST /faults on the control port.",
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on")
@@ -51,14 +60,39 @@ def _parser() -> argparse.ArgumentParser:
     add("--open", action="store_true", help="trade continuously at any time of day and week")
     add("--clock", type=_instant, help="exchange time at start, ISO, KST unless it carries a zone")
     add("--speed", type=_speed, default=1.0, help="exchange seconds per real second")
+    add("--activity", type=_speed, default=1.0, help="factor on the rate of executions")
+    add("--holiday", action="append", default=[], metavar="DATE", help="closed besides the built-in days; repeatable")
+    add("--trading-day", action="append", default=[], metavar="DATE", help="open whatever the calendar; repeatable")
+    add("--exam-day", action="append", default=[], metavar="DATE", help="everything an hour later; repeatable")
+    add("--master-date", type=_instant, metavar="DATE", help="day the listing files are of")
     add("--ledger", type=Path, help="append everything sent to this file as JSON lines")
     add("--appkey", action="append", default=[], type=_appkey, help="accept only this appkey; repeatable")
-    add("--rest-limit", type=int, default=18, help="calls a second per appkey")
-    add("--frame-width", type=int, choices=(46, 47), default=47, help="fields of a trade record")
-    add("--ping-interval", type=_speed, default=10.0, help="seconds between PINGPONG messages")
-    add("--virtual", action="store_true", help="behave as the virtual host: no multi-price")
     add("--ready-file", type=Path, help="write the addresses here, atomically, when ready")
+    _add_knobs(parser)
     return parser
+
+
+def _add_knobs(parser: argparse.ArgumentParser) -> None:
+    """Add an option for every knob; values are checked by the table of knobs."""
+    group = parser.add_argument_group("knobs", "lists are separated by commas")
+    meanings = knob_descriptions()
+    for field in msgspec.structs.fields(Knobs):
+        names = [f"--{field.name.replace('_', '-')}", *_OTHER_NAMES.get(field.name, ())]
+        shown = ",".join(field.default) if isinstance(field.default, tuple) else field.default
+        text = f"{meanings[field.name]} (default: {shown})".replace("%", "%%")
+        if isinstance(field.default, bool):
+            group.add_argument(
+                *names, dest=field.name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text
+            )
+        else:
+            kind = _listed if isinstance(field.default, tuple) else str
+            group.add_argument(
+                *names, dest=field.name, type=kind, default=argparse.SUPPRESS, help=text
+            )
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part for part in text.split(",") if part)
 
 
 def _positive(text: str) -> int:
@@ -89,14 +123,15 @@ def _instant(text: str) -> int:
 
 
 def _options(arguments: argparse.Namespace) -> VenueOptions:
-    wanted = {
-        "rest_limit": arguments.rest_limit,
-        "frame_width": arguments.frame_width,
-        "ping_interval_s": arguments.ping_interval,
-        "virtual": arguments.virtual,
-    }
+    """Return the options of a parsed command line.
+
+    Raises:
+        ConfigError: a knob is out of its range or names an unknown code.
+        ValueError: a date is none.
+    """
+    given = {name: value for name, value in vars(arguments).items() if name in Knobs.__struct_fields__}
     try:
-        knobs = msgspec.convert(wanted, Knobs)
+        knobs = checked(msgspec.convert(given, Knobs, strict=False))
     except msgspec.ValidationError as error:
         raise ConfigError(str(error)) from error
     return VenueOptions(
@@ -108,6 +143,9 @@ def _options(arguments: argparse.Namespace) -> VenueOptions:
         ledger_path=arguments.ledger,
         appkeys=tuple(arguments.appkey),
         knobs=knobs,
+        activity=arguments.activity,
+        master_ns=arguments.master_date,
+        days=TradingDays(arguments.holiday, arguments.trading_day, arguments.exam_day),
     )
 
 

@@ -11,6 +11,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from observer_core.errors import ConfigError
+from observer_core.kis.simulator.faults import Actions
+from observer_core.kis.simulator.knobs import knob_descriptions
+from observer_core.kis.simulator.rest_connections import Connections
 from observer_core.kis.simulator.rest_gate import json_response
 from observer_core.kis.simulator.stream import StreamPort
 from observer_core.kis.simulator.trading_hours import timestamp_text
@@ -20,9 +23,10 @@ from observer_core.kis.simulator.venue import Venue
 class ControlPort:
     """Answer the control requests of one venue."""
 
-    def __init__(self, venue: Venue, stream: StreamPort) -> None:
+    def __init__(self, venue: Venue, stream: StreamPort, connections: Connections) -> None:
         self._venue = venue
         self._stream = stream
+        self._connections = connections
 
     def application(self) -> Starlette:
         """Return the web application."""
@@ -32,6 +36,7 @@ class ControlPort:
                 Route("/ledger/flush", self._flush, methods=["POST"]),
                 Route("/faults", self._show_faults, methods=["GET"]),
                 Route("/faults", self._set_faults, methods=["POST"]),
+                Route("/knobs", self._describe, methods=["GET"]),
             ]
         )
 
@@ -44,6 +49,8 @@ class ControlPort:
                 "ledger_rows": venue.ledger.rows,
                 "exchange_time": timestamp_text(now_ns),
                 "exchange_time_ns": now_ns,
+                "phase": venue.exchange.hours.phase(now_ns),
+                "speed": venue.exchange.clock.speed,
                 "continuous": venue.exchange.is_continuous(now_ns),
                 "listings": len(venue.exchange.listings),
             }
@@ -60,9 +67,27 @@ class ControlPort:
         """Change the named knobs and carry out the actions; 400 changes nothing."""
         try:
             wanted = msgspec.json.decode(await request.body(), type=dict[str, Any])
-            actions = self._venue.faults.apply(wanted)
+            actions = self._venue.apply_faults(wanted)
         except (msgspec.MsgspecError, ConfigError) as error:
             return json_response({"error": str(error)}, 400)
+        self._act(actions)
+        return json_response(self._venue.faults.knobs)
+
+    async def _describe(self, _request: Request) -> Response:
+        """Answer what each knob means and what it is at the moment."""
+        values = msgspec.structs.asdict(self._venue.faults.knobs)
+        meanings = knob_descriptions()
+        return json_response({name: {"value": values[name], "meaning": meanings[name]} for name in values})
+
+    def _act(self, actions: Actions) -> None:
+        """Carry out what concerns connections."""
+        if actions.operation_code:
+            self._stream.push_operation(actions.operation_code)
+        if actions.encrypted_frame:
+            self._stream.send_order_notice()
+        if actions.freeze_sessions:
+            self._stream.freeze_sessions()
         if actions.drop_sessions:
             self._stream.drop_sessions(actions.drop_sessions)
-        return json_response(self._venue.faults.knobs)
+        if actions.drop_connections:
+            self._connections.close_all()

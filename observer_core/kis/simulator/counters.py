@@ -18,13 +18,16 @@ class Counters:
     tokens_refused: int = 0
     approvals_issued: int = 0
     quotes_sent: int = 0
+    rest_dropped: int = 0
     connects: int = 0
+    connects_refused: int = 0
     connects_by_appkey: Counter[int] = field(default_factory=Counter)
     sessions_now: Counter[int] = field(default_factory=Counter)
     sessions_maximum: Counter[int] = field(default_factory=Counter)
     acks: Counter[str] = field(default_factory=Counter)
     frames_sent: int = 0
     records_sent: Counter[str] = field(default_factory=Counter)
+    records_withheld: Counter[str] = field(default_factory=Counter)
 
     def session_opened(self, ordinal: int) -> None:
         """Count a stream session of an appkey."""

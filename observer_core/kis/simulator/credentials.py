@@ -80,6 +80,8 @@ class Credentials:
         token = self._current.get(appkey)
         if token is None or now_ns - token.issued_ns >= SAME_TOKEN_NS or now_ns >= token.expires_ns:
             life_ns = int(self._faults.knobs.token_life_s * NS_PER_S)
+            if self._faults.knobs.old_token_dies:
+                self._tokens = {value: old for value, old in self._tokens.items() if old.appkey != appkey}
             token = Token(_token_text(), appkey, now_ns, now_ns + life_ns)
             self._current[appkey] = self._tokens[token.value] = token
         return token
@@ -98,8 +100,24 @@ class Credentials:
         if token is not None and self._current.get(token.appkey) is token:
             del self._current[token.appkey]
 
+    def expire_tokens(self, now_ns: int) -> None:
+        """End the life of every token now."""
+        for token in self._tokens.values():
+            token.expires_ns = min(token.expires_ns, now_ns)
+
+    def forget_tokens(self) -> None:
+        """Forget every token, as if none had ever been issued; the minute between requests stays."""
+        self._tokens.clear()
+        self._current.clear()
+
+    def expire_approvals(self) -> None:
+        """Forget every approval key."""
+        self._approvals.clear()
+
     def issue_approval(self, appkey: str, now_ns: int) -> str:
-        """Return a new approval key; earlier ones stay valid for their own life."""
+        """Return a new approval key; earlier ones stay valid for their own life unless switched otherwise."""
+        if self._faults.knobs.old_approval_dies:
+            self._approvals = {key: held for key, held in self._approvals.items() if held[0] != appkey}
         key = str(uuid.uuid4())
         self._approvals[key] = (appkey, now_ns + int(self._faults.knobs.approval_life_s * NS_PER_S))
         return key

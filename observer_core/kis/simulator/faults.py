@@ -1,7 +1,6 @@
-"""The knobs that make the simulated exchange misbehave, and the one-off actions.
+"""The board on which the knobs in force hang, and the actions that are done once.
 
-One struct, so that the control port, the command line and the tests speak of the same names; a new fault is a
-field here and its effect where it happens.
+Separate from the table of knobs: this is the only place that changes them, all of a request or none of it.
 """
 
 from __future__ import annotations
@@ -11,47 +10,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from observer_core.errors import ConfigError
-from observer_core.kis.simulator.frames import CURRENT_BOOK_WIDTH, CURRENT_TRADE_WIDTH
-from observer_core.kis.simulator.limiter import WindowKind
+from observer_core.kis.simulator.knobs import Knobs, Symbols
+from observer_core.kis.simulator.rest_errors import REST_ERRORS
+from observer_core.kis.simulator.stream_messages import VERDICTS
 
-Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
-NotNegative = Annotated[float, msgspec.Meta(ge=0.0)]
-
-
-class Knobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """State that lasts until it is changed again; the defaults are the broker's measured behaviour."""
-
-    rest_limit: Annotated[int, msgspec.Meta(ge=0)] = 18
-    rest_window: WindowKind = "sliding"
-    random_refusal_rate: Probability = 0.0
-    rest_down: bool = False
-    rest_latency_ms: NotNegative = 0.0
-    unknown_code_mode: Literal["blank", "omit", "error"] = "blank"
-    halted_row_mode: Literal["base", "zero"] = "base"
-    virtual: bool = False
-    """Behave as the virtual host: no multi-price, no market operation."""
-    token_issue_once_a_minute: bool = True
-    token_life_s: NotNegative = 86_400.0
-    approval_life_s: NotNegative = 86_400.0
-    frame_width: Literal[46, 47] = 47
-    """Fields of a trade record; 46 also gives books of 62 instead of 63 fields."""
-    ack_output: bool = True
-    silence_stream: bool = False
-    session_linger_s: NotNegative = 0.0
-    """How long an appkey stays taken after its session ended."""
-    ping_interval_s: Annotated[float, msgspec.Meta(gt=0.0)] = 10.0
-    silence_limit_s: Annotated[float, msgspec.Meta(gt=0.0)] = 100.0
-    """A session that answers nothing for this long is closed."""
-
-    @property
-    def trade_width(self) -> int:
-        """Return the number of fields of a trade record."""
-        return CURRENT_TRADE_WIDTH - (47 - self.frame_width)
-
-    @property
-    def book_width(self) -> int:
-        """Return the number of fields of a book record."""
-        return CURRENT_BOOK_WIDTH - (47 - self.frame_width)
+__all__ = ["Actions", "FaultBoard", "Knobs"]
 
 
 class Actions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,13 +22,35 @@ class Actions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     drop_sessions: bool | Literal["close", "abort"] = False
     """End every stream session: true or "close" by a close frame, "abort" without one."""
+    freeze_sessions: bool = False
+    """Leave every session half-open: neither read nor written any more, no FIN, no RST; the appkey stays taken."""
+    drop_connections: bool = False
+    """Close every REST connection, as the broker does with idle ones."""
+    expire_tokens: bool = False
+    """End the life of every token: EGW00123 from now on."""
+    forget_tokens: bool = False
+    """Forget every token: EGW00121 from now on."""
+    expire_approvals: bool = False
+    """Forget every approval key; running sessions go on."""
+    vi: Symbols = ()
+    """Freeze these symbols by a volatility interruption."""
+    halt: Symbols = ()
+    """Halt trading in these symbols."""
+    resume: Symbols = ()
+    """End their halt."""
+    operation_code: str = ""
+    """Push this MKOP_CLS_CODE to everybody registered for market operation."""
+    encrypted_frame: bool = False
+    """Send one encrypted order notice to every session."""
+    speed: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Run the exchange clock at this pace from now on; 0 leaves it."""
 
 
 class FaultBoard:
     """Hold the knobs in force; readers look at `knobs` each time."""
 
     def __init__(self, knobs: Knobs) -> None:
-        self.knobs = knobs
+        self.knobs = checked(knobs)
 
     def apply(self, request: dict[str, Any]) -> Actions:
         """Change the named knobs, all or none, and return the actions asked for.
@@ -77,7 +62,22 @@ class FaultBoard:
         changed = {name: value for name, value in request.items() if name not in action_names}
         try:
             actions = msgspec.convert({name: request[name] for name in request.keys() & action_names}, Actions)
-            self.knobs = msgspec.convert(msgspec.structs.asdict(self.knobs) | changed, Knobs)
+            self.knobs = checked(msgspec.convert(msgspec.structs.asdict(self.knobs) | changed, Knobs))
         except msgspec.ValidationError as error:
             raise ConfigError(f"{error}; knobs are {', '.join(Knobs.__struct_fields__)}") from error
         return actions
+
+
+def checked(knobs: Knobs) -> Knobs:
+    """Return the knobs if the codes they name are the broker's.
+
+    Raises:
+        ConfigError: a code is unknown.
+    """
+    for name, code, known in (
+        ("rest_error_code", knobs.rest_error_code, REST_ERRORS),
+        ("ack_error_code", knobs.ack_error_code, VERDICTS),
+    ):
+        if code and code not in known:
+            raise ConfigError(f"{name}: {code} is not one of {', '.join(known)}")
+    return knobs

@@ -1,7 +1,8 @@
 """The exchange's own account of what it sent: the oracle for completeness, as JSON lines.
 
-A row is added only after the send call succeeded, with the wall-clock time just before it. Rows are buffered
-and written every `FLUSH_INTERVAL_S` and at the end.
+A row of what was sent is added only after the send call succeeded, with the wall-clock time just before it; what
+traded but was kept back by a fault has rows of the kind "market". Rows are buffered and written every
+`FLUSH_INTERVAL_S` and at the end.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ FLUSH_INTERVAL_S: Final = 0.1
 
 
 class SentRow(msgspec.Struct, frozen=True):
-    """One observation sent: an execution, a book or a quote; prices in KRW, volumes in pieces."""
+    """One observation sent; prices in KRW, volumes in pieces.
 
-    kind: Literal["trade", "book", "quote"]
+    `kind`: trade, book, quote; expected (an auction's expected execution) and operation (halts, VI, phases).
+    """
+
+    kind: str
     symbol: str
     exchange_time: str
     price: int
@@ -48,7 +52,22 @@ class RefusedRow(msgspec.Struct, frozen=True):
     code: str
 
 
-LedgerRow = SentRow | SessionRow | RefusedRow
+class MarketRow(msgspec.Struct, frozen=True):
+    """An execution or book that was registered for and not sent; `why` names the fault that kept it."""
+
+    kind: Literal["market"]
+    of: str
+    symbol: str
+    exchange_time: str
+    price: int
+    volume: int
+    cumulative_volume: int
+    withheld_ns: int
+    receiver: str
+    why: str
+
+
+LedgerRow = MarketRow | SentRow | SessionRow | RefusedRow
 
 
 class Ledger:

@@ -26,6 +26,7 @@ _TOP_TURNOVER_KRW: Final = 8.5e12
 _TOP_MARKET_VALUE_KRW: Final = 1.3e15
 _BUSIEST_TRADES_PER_S: Final = 14.0
 _RANK_SCALE: Final = 30.0
+_NXT_RANKS: Final = 150.0
 _TRADING_SECONDS_PER_DAY: Final = 22_800.0
 
 
@@ -45,6 +46,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     spac: bool = False
     preferred: int = 0
     etp_class: str = " "
+    activity: float = 1.0
+    """Factor on the rate of executions; the day's volume stays."""
 
     @property
     def etp(self) -> bool:
@@ -52,11 +55,17 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
         return self.group in ("EF", "EN")
 
     @property
+    def on_nxt(self) -> bool:
+        """Tell whether Nextrade trades the share too: the busier ordinary ones."""
+        ordinary = self.group == "ST" and not (self.preferred or self.spac or self.halted or self.administrative)
+        return ordinary and self.activity_rank < _NXT_RANKS
+
+    @property
     def trades_per_s(self) -> float:
         """Return the average rate of executions in continuous trading; heavy-tailed over the rank."""
         if self.halted or self.group == "BC":
             return 0.0
-        return _BUSIEST_TRADES_PER_S * math.pow(1 + self.activity_rank / _RANK_SCALE, -1.5)
+        return self.activity * _BUSIEST_TRADES_PER_S * math.pow(1 + self.activity_rank / _RANK_SCALE, -1.5)
 
     @property
     def trade_volume(self) -> float:

@@ -9,19 +9,18 @@ from __future__ import annotations
 from typing import Final
 
 from observer_core.kis.fields import INQUIRE_PRICE_KEYS, MULTI_PRICE_KEYS
-from observer_core.kis.simulator.frames import percent, sign_of
+from observer_core.kis.simulator.auctions import expected_price
+from observer_core.kis.simulator.frames import PhaseCodes, percent, phase_codes, sign_of, status_code
 from observer_core.kis.simulator.listings import KOSPI
 from observer_core.kis.simulator.tape import SymbolTape
-from observer_core.kis.simulator.trading_hours import (
-    calendar_date,
-    date_text,
-    hour_text,
-    kst_day_number,
-)
+from observer_core.kis.simulator.trading_days import calendar_date
+from observer_core.kis.simulator.trading_hours import date_text, hour_text, kst_day_number
 from observer_core.market.prices import tick_size
 
 BLANK_MULTI_PRICE_ROW: Final = dict.fromkeys(MULTI_PRICE_KEYS, "")
 """What an unknown code yields in a multi-price answer."""
+LATER_PRICE_KEYS: Final = frozenset(("new_hgpr_lwpr_cls_code", "apprch_rate", "mang_issu_cls_code"))
+"""Keys the portal's example lacks."""
 BLANK_PRICE: Final = dict.fromkeys(INQUIRE_PRICE_KEYS, "")
 """What an unknown code yields in a single-price answer."""
 
@@ -31,10 +30,11 @@ def multi_price_row(tape: SymbolTape, exchange_ns: int) -> dict[str, str]:
     listing, day, last, base = tape.listing, tape.figures, tape.last, tape.base_price
     book = tape.book(exchange_ns)
     change = last - base
+    codes, expected = _auction_values(tape, exchange_ns)
     values = (
         listing.market,
-        "정지" if listing.halted else "",
-        "0",
+        "정지" if tape.halted else "",
+        codes.hour,
         listing.code,
         listing.name,
         str(last),
@@ -56,13 +56,21 @@ def multi_price_row(tape: SymbolTape, exchange_ns: int) -> dict[str, str]:
         str(day.value),
         str(base),
         percent(day.high - day.open, day.open),
-        str(-base),
-        "5",
-        "-100.00",
-        "0",
+        *expected,
         str(base),
     )
     return dict(zip(MULTI_PRICE_KEYS, values, strict=True))
+
+
+def _auction_values(tape: SymbolTape, exchange_ns: int) -> tuple[PhaseCodes, tuple[str, str, str, str]]:
+    """Return the phase's codes, and keys 25 to 28: noise outside auctions."""
+    codes = phase_codes(tape, exchange_ns)
+    if codes.hour == "0":
+        return codes, (str(-tape.base_price), "5", "-100.00", "0")
+    price, volume = expected_price(tape, exchange_ns)
+    change = price - tape.base_price
+    sign, rate = sign_of(change, price, tape.limits), percent(change, tape.base_price)
+    return codes, (str(change), sign, rate, str(volume))
 
 
 def zeroed_multi_price_row(tape: SymbolTape, exchange_ns: int) -> dict[str, str]:
@@ -75,6 +83,7 @@ def zeroed_multi_price_row(tape: SymbolTape, exchange_ns: int) -> dict[str, str]
 def price_output(tape: SymbolTape, exchange_ns: int) -> dict[str, str]:
     """Return the 82 keys of one symbol at a time its tape has been advanced to."""
     values = _state_values(tape) | _company_values(tape) | _history_values(tape, exchange_ns)
+    values["vi_cls_code"] = "Y" if tape.frozen(exchange_ns) else "N"
     return {key: values.get(key, "0") for key in INQUIRE_PRICE_KEYS}
 
 
@@ -117,18 +126,17 @@ def _company_values(tape: SymbolTape) -> dict[str, str]:
     listing = tape.listing
     capital_100m = listing.listed_shares * 100 // 100_000_000
     earnings = max(listing.base_price // 14, 1)
-    status = "58" if listing.halted else "51" if listing.administrative else "55"
     return {
-        "iscd_stat_cls_code": status,
+        "iscd_stat_cls_code": status_code(tape),
         "marg_rate": "40.00",
         "rprs_mrkt_kor_name": listing.market,
         "new_hgpr_lwpr_cls_code": "",
         "bstp_kor_isnm": "전기·전자" if listing.market == KOSPI else "제조",
-        "temp_stop_yn": "Y" if listing.halted else "N",
+        "temp_stop_yn": "Y" if tape.halted else "N",
         **dict.fromkeys(("oprc_rang_cont_yn", "clpr_rang_cont_yn", "elw_pblc_yn", "invt_caful_yn"), "N"),
-        **dict.fromkeys(("short_over_yn", "sltr_yn", "vi_cls_code", "ovtm_vi_cls_code"), "N"),
+        **dict.fromkeys(("short_over_yn", "sltr_yn", "ovtm_vi_cls_code"), "N"),
         **dict.fromkeys(("hts_frgn_ehrt", "whol_loan_rmnd_rate", "apprch_rate"), "0.00"),
-        "crdt_able_yn": "N" if listing.halted else "Y",
+        "crdt_able_yn": "N" if tape.halted else "Y",
         "grmn_rate_cls_code": "40",
         "cpfn": str(capital_100m),
         "stck_fcam": "100",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import uuid
 from typing import Any, Final
 
@@ -14,9 +15,12 @@ from starlette.routing import Route
 
 from observer_core.clock import kst_datetime
 from observer_core.kis.simulator.credentials import CredentialRefused
-from observer_core.kis.simulator.master_files import MARKETS, master_name, master_zip
+from observer_core.kis.simulator.master_shelf import MasterShelf
+from observer_core.kis.simulator.rest_connections import Connections
+from observer_core.kis.simulator.rest_endpoints import ENDPOINTS
+from observer_core.kis.simulator.rest_errors import NO_SUCH_SERVICE
 from observer_core.kis.simulator.rest_gate import Refusal, RestGate, json_response, refusal_response
-from observer_core.kis.simulator.rest_quotations import ENDPOINTS
+from observer_core.kis.simulator.trading_hours import hour_text
 from observer_core.kis.simulator.venue import Venue
 
 QUOTATIONS_PATH: Final = "/uapi/domestic-stock/v1/quotations"
@@ -27,13 +31,11 @@ _MAINTENANCE: Final = "<html><body>Service Unavailable</body></html>"
 class RestPort:
     """Answer the requests of one venue."""
 
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, venue: Venue, connections: Connections) -> None:
         self._venue = venue
+        self._connections = connections
         self._gate = RestGate(venue)
-        built_at = kst_datetime(venue.exchange.clock.start_ns)
-        self._masters = {
-            master_name(market): master_zip(venue.exchange.listings, market, built_at) for market in MARKETS
-        }
+        self._masters = MasterShelf(venue)
 
     def application(self) -> Starlette:
         """Return the web application."""
@@ -42,6 +44,7 @@ class RestPort:
                 Route("/oauth2/tokenP", self._token, methods=["POST"]),
                 Route("/oauth2/Approval", self._approval, methods=["POST"]),
                 Route("/oauth2/revokeP", self._revoke, methods=["POST"]),
+                Route("/uapi/hashkey", self._hashkey, methods=["POST"]),
                 Route(QUOTATIONS_PATH + "/{name}", self._quotation, methods=["GET"]),
                 Route("/common/master/{name}", self._master, methods=["GET"]),
             ]
@@ -52,12 +55,13 @@ class RestPort:
         arrived_ns = venue.clock.monotonic_ns()
         name = request.path_params["name"]
         venue.counters.requests[name] += 1
-        if (maintenance := await self._hindered()) is not None:
-            return maintenance
+        if (hindrance := await self._hindered(request)) is not None:
+            return hindrance
         endpoint = ENDPOINTS.get(name)
-        if endpoint is None or (venue.faults.knobs.virtual and not endpoint.on_virtual):
-            return self._refused(Refusal("OPSQ0002", "없는 서비스 코드 입니다."), "")
         try:
+            if endpoint is None or (venue.faults.knobs.virtual and not endpoint.on_virtual):
+                raise Refusal(NO_SUCH_SERVICE)
+            self._gate.check_fault(name, quotation=True)
             self._gate.check(request.headers, endpoint.tr_id, arrived_ns)
             query = {key.upper(): value for key, value in request.query_params.items()}
             body = endpoint.answer(venue, query)
@@ -66,31 +70,41 @@ class RestPort:
         headers = {"tr_id": endpoint.tr_id, "tr_cont": "", "gt_uid": uuid.uuid4().hex}
         return json_response(body, headers=headers)
 
-    async def _hindered(self) -> Response | None:
-        """Wait for the latency in force; return the maintenance answer while the host is down."""
+    async def _hindered(self, request: Request) -> Response | None:
+        """Wait for the latency in force; return what an outage answers instead."""
         knobs = self._venue.faults.knobs
         if knobs.rest_latency_ms > 0:
             await asyncio.sleep(knobs.rest_latency_ms / 1_000)
-        if knobs.rest_down:
+        if knobs.rest_down or (knobs.maintenance and self._in_maintenance(knobs.maintenance)):
             self._venue.counters.rest_refusals["down"] += 1
             return Response(_MAINTENANCE, 500, media_type="text/html")
+        if self._gate.loses_connection() and request.client is not None:
+            self._venue.counters.rest_dropped += 1
+            self._connections.close((request.client.host, request.client.port))
+            return Response(status_code=500)  # written to a connection that is closing: nobody receives it
         return None
+
+    def _in_maintenance(self, span: str) -> bool:
+        """Tell whether the exchange's time of day lies in HH:MM-HH:MM, which may pass midnight."""
+        start, end = (edge.replace(":", "") + "00" for edge in span.split("-"))
+        now = hour_text(self._venue.exchange.clock.now_ns())
+        return start <= now < end if start <= end else now >= start or now < end
 
     def _refused(self, refusal: Refusal, appkey: str) -> Response:
         self._venue.counters.rest_refusals[refusal.code] += 1
         self._venue.refused("rest", refusal.code, self._venue.credentials.known_ordinal(appkey))
-        return refusal_response(refusal.code, refusal.text, refusal.status)
+        return refusal_response(refusal)
 
     async def _token(self, request: Request) -> Response:
         counters = self._venue.counters
         counters.requests["tokenP"] += 1
-        if (maintenance := await self._hindered()) is not None:
-            return maintenance
+        if (hindrance := await self._hindered(request)) is not None:
+            return hindrance
         body = await _json_body(request)
         try:
-            appkey = self._appkey_of(body, "appsecret")
+            appkey = self._admitted_appkey("tokenP", body, "appsecret")
             token = self._venue.credentials.issue_token(appkey, self._venue.clock.now_ns())
-        except CredentialRefused as refused:
+        except (CredentialRefused, Refusal) as refused:
             counters.tokens_refused += 1
             return self._refused(Refusal(refused.code, refused.text), str(body.get("appkey", "")))
         counters.tokens_issued += 1
@@ -105,12 +119,12 @@ class RestPort:
 
     async def _approval(self, request: Request) -> Response:
         self._venue.counters.requests["Approval"] += 1
-        if (maintenance := await self._hindered()) is not None:
-            return maintenance
+        if (hindrance := await self._hindered(request)) is not None:
+            return hindrance
         body = await _json_body(request)
         try:
-            appkey = self._appkey_of(body, "secretkey")
-        except CredentialRefused as refused:
+            appkey = self._admitted_appkey("Approval", body, "secretkey")
+        except (CredentialRefused, Refusal) as refused:
             return self._refused(Refusal(refused.code, refused.text), str(body.get("appkey", "")))
         self._venue.counters.approvals_issued += 1
         key = self._venue.credentials.issue_approval(appkey, self._venue.clock.now_ns())
@@ -122,21 +136,25 @@ class RestPort:
         self._venue.credentials.revoke_token(str(body.get("token", "")))
         return json_response({"code": 200, "message": "접근토큰 폐기에 성공하였습니다"})
 
-    def _appkey_of(self, body: dict[str, Any], secret_name: str) -> str:
+    async def _hashkey(self, request: Request) -> Response:
+        self._venue.counters.requests["hashkey"] += 1
+        content = await request.body()
+        return json_response({"BODY": await _json_body(request), "HASH": hashlib.sha256(content).hexdigest()})
+
+    def _admitted_appkey(self, name: str, body: dict[str, Any], secret_name: str) -> str:
         """Return the appkey of a key request; the secret has another name at each endpoint."""
         appkey = str(body.get("appkey", ""))
+        self._gate.check_fault(name, quotation=False)
         self._venue.credentials.check_pair(appkey, str(body.get(secret_name, "")))
         if body.get("grant_type") != "client_credentials":
             raise CredentialRefused("EGW00103", "유효하지 않은 AppKey입니다.")
+        self._gate.check_oauth_rate(name, appkey, self._venue.clock.monotonic_ns())
         return appkey
 
     async def _master(self, request: Request) -> Response:
         name = request.path_params["name"]
         self._venue.counters.requests[name] += 1
-        content = self._masters.get(name)
-        if content is None:
-            return Response("not found", 404, media_type="text/plain")
-        return Response(content, media_type="application/zip")
+        return self._masters.answer(name)
 
 
 async def _json_body(request: Request) -> dict[str, Any]:

@@ -1,42 +1,41 @@
-"""The quotation endpoints: from folded query names to the broker's envelope.
+"""The quotations of the moment: prices, books and executions, from folded query names to the broker's envelope.
 
-Each endpoint is a function of (venue, query, ordinal); the registry at the end names its path and tr_id.
+Each endpoint is a function of (venue, query); `rest_endpoints` names its path and tr_id.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import date
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final
+from zlib import crc32
 
 from observer_core.kis import fields
 from observer_core.kis.simulator.ledger import SentRow
 from observer_core.kis.simulator.quotes import (
     BLANK_MULTI_PRICE_ROW,
     BLANK_PRICE,
+    LATER_PRICE_KEYS,
     execution_rows,
     multi_price_row,
     price_output,
     zeroed_multi_price_row,
 )
+from observer_core.kis.simulator.quotes_book import (
+    ASKING_PRICE_KEYS,
+    EXPECTED_KEYS,
+    asking_price_output,
+    expected_output,
+    timed_execution_rows,
+)
+from observer_core.kis.simulator.rest_errors import INVALID_INPUT
 from observer_core.kis.simulator.rest_gate import Refusal
 from observer_core.kis.simulator.tape import SymbolTape
-from observer_core.kis.simulator.trading_hours import calendar_date, date_text, timestamp_text
+from observer_core.kis.simulator.trading_hours import timestamp_text
 from observer_core.kis.simulator.venue import Venue
 
 Body = dict[str, Any]
 Query = Mapping[str, str]
 _MARKET_CODES: Final = frozenset(("J", "NX", "UN"))
-_HOLIDAY_ROWS: Final = 25
-_UNIX_EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
-
-
-class Endpoint(NamedTuple):
-    """One quotation: its tr_id, whether the virtual host has it, and what answers it."""
-
-    tr_id: str
-    on_virtual: bool
-    answer: Callable[[Venue, Query], Body]
 
 
 def envelope(**output: object) -> Body:
@@ -46,7 +45,7 @@ def envelope(**output: object) -> Body:
 
 def _checked_market(query: Query, name: str) -> None:
     if query.get(name, "") not in _MARKET_CODES:
-        raise Refusal("OPSQ2001", f"ERROR INVALID {name}")
+        raise Refusal(INVALID_INPUT, f"ERROR INVALID {name}")
 
 
 def _account(venue: Venue, tape: SymbolTape, exchange_time: str) -> None:
@@ -76,13 +75,17 @@ def multi_price(venue: Venue, query: Query) -> Body:
     for slot, code in _used_slots(query):
         tape = venue.exchange.tape_at(code, now_ns)
         if tape is not None:
-            zero = tape.listing.halted and knobs.halted_row_mode == "zero"
+            if tape.halted and knobs.halted_row_mode == "omit":
+                continue
+            zero = tape.halted and knobs.halted_row_mode == "zero"
             rows.append((zeroed_multi_price_row if zero else multi_price_row)(tape, now_ns))
             quoted.append(tape)
         elif knobs.unknown_code_mode == "error":
-            raise Refusal("OPSQ2001", f"ERROR INVALID FID_INPUT_ISCD_{slot}", 200)
+            raise Refusal(INVALID_INPUT, f"ERROR INVALID FID_INPUT_ISCD_{slot}", 200)
         elif knobs.unknown_code_mode == "blank":
             rows.append(BLANK_MULTI_PRICE_ROW)
+    if knobs.row_order == "shuffled":
+        rows.sort(key=lambda row: crc32(row["inter_shrn_iscd"].encode()))
     exchange_time = timestamp_text(now_ns)
     for tape in quoted:
         _account(venue, tape, exchange_time)
@@ -100,50 +103,49 @@ def _used_slots(query: Query) -> list[tuple[int, str]]:
     return used
 
 
-def _single(venue: Venue, query: Query, now_ns: int) -> SymbolTape | None:
+def single(venue: Venue, query: Query, now_ns: int) -> SymbolTape | None:
     _checked_market(query, "FID_COND_MRKT_DIV_CODE")
     tape = venue.exchange.tape_at(query.get("FID_INPUT_ISCD", "").strip(), now_ns)
     if tape is None and venue.faults.knobs.unknown_code_mode == "error":
-        raise Refusal("OPSQ2001", "ERROR INVALID FID_INPUT_ISCD", 200)
+        raise Refusal(INVALID_INPUT, "ERROR INVALID FID_INPUT_ISCD", 200)
     return tape
 
 
 def price(venue: Venue, query: Query) -> Body:
     """Answer inquire-price."""
     now_ns = venue.exchange.clock.now_ns()
-    tape = _single(venue, query, now_ns)
+    tape = single(venue, query, now_ns)
     if tape is None:
         return envelope(output=BLANK_PRICE)
     _account(venue, tape, timestamp_text(now_ns))
-    return envelope(output=price_output(tape, now_ns))
+    output = price_output(tape, now_ns)
+    if venue.faults.knobs.price_keys < len(output):
+        output = {key: value for key, value in output.items() if key not in LATER_PRICE_KEYS}
+    return envelope(output=output)
 
 
 def executions(venue: Venue, query: Query) -> Body:
     """Answer inquire-ccnl with the newest executions."""
-    tape = _single(venue, query, venue.exchange.clock.now_ns())
+    tape = single(venue, query, venue.exchange.clock.now_ns())
     return envelope(output=[] if tape is None else execution_rows(tape))
 
 
-def holidays(venue: Venue, query: Query) -> Body:
-    """Answer chk-holiday from a date on."""
-    text = query.get("BASS_DT", "")
-    try:
-        first = date(int(text[:4]), int(text[4:6]), int(text[6:8])).toordinal() - _UNIX_EPOCH_ORDINAL
-    except ValueError as error:
-        raise Refusal("OPSQ2001", "ERROR INVALID BASS_DT") from error
-    rows = []
-    for day in range(first, first + _HOLIDAY_ROWS):
-        is_open = "Y" if venue.exchange.hours.is_trading_day(day) else "N"
-        weekday = f"{calendar_date(day).isoweekday() % 7 + 1:02d}"
-        values = (date_text(day), weekday, is_open, is_open, is_open, is_open)
-        rows.append(dict(zip(fields.CHK_HOLIDAY_KEYS, values, strict=True)))
-    return {"ctx_area_fk": "", "ctx_area_nk": "", **envelope(output=rows)}
+def asking_price(venue: Venue, query: Query) -> Body:
+    """Answer inquire-asking-price-exp-ccn: the book, and what an auction expects or did last."""
+    now_ns = venue.exchange.clock.now_ns()
+    tape = single(venue, query, now_ns)
+    if tape is None:
+        return envelope(output1=dict.fromkeys(ASKING_PRICE_KEYS, ""), output2=dict.fromkeys(EXPECTED_KEYS, ""))
+    return envelope(output1=asking_price_output(tape, now_ns), output2=expected_output(tape, now_ns))
 
 
-ENDPOINTS: Final = {
-    "inquire-price": Endpoint(fields.TR_INQUIRE_PRICE, True, price),
-    "intstock-multprice": Endpoint(fields.TR_MULTI_PRICE, False, multi_price),
-    "inquire-ccnl": Endpoint(fields.TR_INQUIRE_CCNL, True, executions),
-    "chk-holiday": Endpoint(fields.TR_CHK_HOLIDAY, False, holidays),
-}
-"""The quotations that are simulated, by the last part of their path."""
+def executions_by_time(venue: Venue, query: Query) -> Body:
+    """Answer inquire-time-itemconclusion: the executions at or before a time of day, newest first."""
+    now_ns = venue.exchange.clock.now_ns()
+    tape = single(venue, query, now_ns)
+    if tape is None:
+        return envelope(output1={}, output2=[])
+    until = query.get("FID_INPUT_HOUR_1", "") or "235959"
+    rows = [row for row in timed_execution_rows(tape) if row["stck_cntg_hour"] <= until]
+    summary = {key: price_output(tape, now_ns)[key] for key in ("stck_prpr", "prdy_vrss", "prdy_vrss_sign")}
+    return envelope(output1=summary, output2=rows)

@@ -16,12 +16,14 @@ from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from observer_core.clock import Clock
 from observer_core.errors import ConfigError
 from observer_core.kis.simulator.control import ControlPort
 from observer_core.kis.simulator.ledger import FLUSH_INTERVAL_S
 from observer_core.kis.simulator.rest import RestPort
+from observer_core.kis.simulator.rest_connections import Connections, protocol_class
 from observer_core.kis.simulator.stream import StreamPort
 from observer_core.kis.simulator.venue import Venue, VenueOptions, build_venue
 
@@ -77,14 +79,16 @@ async def running(options: VenueOptions, addresses: Addresses, clock: Clock) -> 
     """
     venue = build_venue(options, clock)
     stream = StreamPort(venue)
+    connections = Connections()
     with (
         contextlib.closing(venue.ledger),
         _bind(addresses.host, addresses.rest_port) as rest_socket,
         _bind(addresses.host, addresses.control_port) as control_socket,
         _bind(addresses.host, addresses.ws_port) as ws_socket,
     ):
-        rest = _web_server(RestPort(venue).application())
-        control = _web_server(ControlPort(venue, stream).application())
+        protocol = protocol_class(connections, venue.faults)
+        rest = _web_server(RestPort(venue, connections).application(), protocol)
+        control = _web_server(ControlPort(venue, stream, connections).application(), H11Protocol)
         served = (
             asyncio.create_task(rest.serve(sockets=[rest_socket])),
             asyncio.create_task(control.serve(sockets=[control_socket])),
@@ -98,6 +102,7 @@ async def running(options: VenueOptions, addresses: Addresses, clock: Clock) -> 
             yield RunningExchange(venue, stream, rest_url, _url("ws", ws_socket), control_url)
         finally:
             rest.should_exit = control.should_exit = True
+            stream.release()
             ws_server.close()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_STOP_TIMEOUT_S):
@@ -135,10 +140,11 @@ def _url(scheme: str, bound: socket.socket) -> str:
     return f"{scheme}://{host}:{port}"
 
 
-def _web_server(application: Starlette) -> _EmbeddedServer:
+def _web_server(application: Starlette, protocol: type[H11Protocol]) -> _EmbeddedServer:
     return _EmbeddedServer(
         uvicorn.Config(
             application,
+            http=protocol,
             log_config=None,
             log_level="warning",
             access_log=False,

@@ -7,46 +7,60 @@ plain state without sockets. Times are monotonic nanoseconds unless named otherw
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from random import Random
+from typing import TYPE_CHECKING, Final, Literal
 
 from observer_core.clock import NS_PER_S
 from observer_core.kis import fields
 from observer_core.kis.simulator import stream_messages as messages
 from observer_core.kis.simulator.ledger import SessionRow
+from observer_core.kis.simulator.limiter import ConnectGuard
 from observer_core.kis.simulator.stream_messages import StreamRequest, Verdict
 from observer_core.kis.simulator.venue import Venue
 
 if TYPE_CHECKING:
     from observer_core.kis.simulator.stream_session import StreamSession
 
+BLOCKED: Final = Verdict("BLOCKED", "9", "")
+"""Not an answer of the broker: the connection of a client that connects too often is cut without one."""
+
+TRADE_STREAMS: Final = frozenset((fields.TR_TRADE, fields.TR_TRADE_UNIFIED))
+
 
 class StreamDesk:
     """Admit sessions, keep registrations, tap the tapes that somebody listens to."""
 
     def __init__(self, venue: Venue) -> None:
-        self.trade_listeners: defaultdict[str, set[StreamSession]] = defaultdict(set)
-        self.book_listeners: defaultdict[str, set[StreamSession]] = defaultdict(set)
+        self.trade_listeners: defaultdict[str, set[tuple[str, StreamSession]]] = defaultdict(set)
+        """By symbol: (TR, session) of everybody who gets its executions."""
+        self.listeners: defaultdict[str, dict[str, set[StreamSession]]] = defaultdict(dict)
+        """By TR and symbol: everybody registered, of the streams that are not executions."""
         self._venue = venue
+        self._guard = ConnectGuard()
+        self._random = Random(f"{venue.seed}:desk")
         self._holders: dict[str, StreamSession] = {}
         self._lingering_until_ns: dict[str, int] = {}
 
+    def admits_connect(self, address: str) -> bool:
+        """Tell whether an address may connect; counts it when addresses are guarded."""
+        knobs = self._venue.faults.knobs
+        if knobs.connect_limit_by != "address":
+            return True
+        return self._admitted(address, -1)
+
     def decide(self, session: StreamSession, request: StreamRequest) -> Verdict:
         """Carry out a request and return the broker's verdict on it."""
-        header, body = request.header, request.body
-        if body is None:
-            return messages.MALFORMED
-        if header.tr_type not in (messages.REGISTER, messages.REMOVE):
-            return messages.INVALID_TR_TYPE
-        refusal = self._admit(session, header.approval_key)
+        refusal = self._admit(session, request.approval_key) or self._misfortune()
         if refusal is not None:
             return refusal
-        tr_id, tr_key = body.input.tr_id, body.input.tr_key
-        known = messages.ON_VIRTUAL if self._venue.faults.knobs.virtual else messages.SUBSCRIBABLE
-        if tr_id not in known:
+        tr_id, tr_key = request.tr_id, request.tr_key
+        knobs = self._venue.faults.knobs
+        if tr_id not in (messages.ON_VIRTUAL if knobs.virtual else messages.SUBSCRIBABLE):
             return messages.INVALID_TR_ID
-        if not self._venue.exchange.lists(tr_key):
+        listed = tr_id in messages.ORDER_NOTICES or self._venue.exchange.lists(tr_key)
+        if not listed and knobs.unlisted_key_mode == "refuse":
             return messages.INVALID_TR_KEY
-        if header.tr_type == messages.REGISTER:
+        if request.tr_type == messages.REGISTER:
             return self._register(session, tr_id, tr_key)
         return self._remove(session, tr_id, tr_key)
 
@@ -57,8 +71,9 @@ class StreamDesk:
         if self._holders.get(session.appkey) is not session:
             return
         del self._holders[session.appkey]
-        linger_s = self._venue.faults.knobs.session_linger_s
-        self._lingering_until_ns[session.appkey] = now_ns + int(linger_s * NS_PER_S)
+        knobs = self._venue.faults.knobs
+        if session.ended_dirty or knobs.session_linger_after == "any":
+            self._lingering_until_ns[session.appkey] = now_ns + int(knobs.session_linger_s * NS_PER_S)
         ordinal = self._venue.credentials.ordinal(session.appkey)
         self._venue.counters.session_closed(ordinal)
         self._note("session_closed", session, ordinal)
@@ -71,6 +86,8 @@ class StreamDesk:
         if session.appkey:
             return None
         ordinal = self._venue.credentials.ordinal(appkey)
+        if self._venue.faults.knobs.connect_limit_by == "appkey" and not self._admitted(appkey, ordinal):
+            return BLOCKED
         lingers = self._venue.clock.monotonic_ns() < self._lingering_until_ns.get(appkey, 0)
         if lingers or appkey in self._holders:
             self._venue.refused(session.receiver, messages.IN_USE.code, ordinal)
@@ -81,6 +98,20 @@ class StreamDesk:
         self._note("session_opened", session, ordinal)
         return None
 
+    def _admitted(self, client: str, ordinal: int) -> bool:
+        if self._guard.admit(client, self._venue.clock.monotonic_ns(), self._venue.faults.knobs):
+            return True
+        self._venue.counters.connects_refused += 1
+        self._venue.refused("connect", BLOCKED.code, ordinal)
+        return False
+
+    def _misfortune(self) -> Verdict | None:
+        """Return the refusal that is switched on, for its share of the requests."""
+        knobs = self._venue.faults.knobs
+        if knobs.ack_error_code and self._random.random() < knobs.ack_error_rate:
+            return messages.VERDICTS[knobs.ack_error_code]
+        return None
+
     def _register(self, session: StreamSession, tr_id: str, tr_key: str) -> Verdict:
         if (tr_id, tr_key) in session.registrations:
             return messages.ALREADY_SUBSCRIBED
@@ -89,31 +120,35 @@ class StreamDesk:
             self._venue.refused(session.receiver, messages.TOO_MANY.code, ordinal)
             return messages.TOO_MANY
         session.registrations.add((tr_id, tr_key))
+        session.registered_ns = self._venue.clock.monotonic_ns()
         tape = self._venue.exchange.tape(tr_key)
-        if tr_id == fields.TR_TRADE and tape is not None:
+        if tape is None:
+            return messages.SUBSCRIBED
+        if tr_id not in TRADE_STREAMS:
+            self.listeners[tr_id].setdefault(tr_key, set()).add(session)
+        elif tr_id == fields.TR_TRADE or tape.listing.on_nxt:
             tape.tap(self._venue.exchange.clock.now_ns())
-            self.trade_listeners[tr_key].add(session)
-        elif tr_id == fields.TR_BOOK:
-            self.book_listeners[tr_key].add(session)
+            self.trade_listeners[tr_key].add((tr_id, session))
         return messages.SUBSCRIBED
 
     def _remove(self, session: StreamSession, tr_id: str, tr_key: str) -> Verdict:
         if (tr_id, tr_key) not in session.registrations:
             return messages.NOT_SUBSCRIBED
         session.registrations.discard((tr_id, tr_key))
-        listeners = {fields.TR_TRADE: self.trade_listeners, fields.TR_BOOK: self.book_listeners}.get(tr_id)
-        if listeners is not None:
-            listeners[tr_key].discard(session)
-            if not listeners[tr_key]:
-                del listeners[tr_key]
+        if tr_id not in TRADE_STREAMS:
+            of_stream = self.listeners[tr_id]
+            if tr_key in of_stream:
+                of_stream[tr_key].discard(session)
+                if not of_stream[tr_key]:
+                    del of_stream[tr_key]
+        elif tr_key in self.trade_listeners:
+            self.trade_listeners[tr_key].discard((tr_id, session))
+            if not self.trade_listeners[tr_key]:
+                del self.trade_listeners[tr_key]
                 tape = self._venue.exchange.tape(tr_key)
-                if tr_id == fields.TR_TRADE and tape is not None:
+                if tape is not None:
                     tape.untap()
         return messages.UNSUBSCRIBED
 
-    def _note(self, kind: str, session: StreamSession, ordinal: int) -> None:
-        now_ns = self._venue.clock.now_ns()
-        opened = kind == "session_opened"
-        self._venue.ledger.append(
-            SessionRow("session_opened" if opened else "session_closed", session.receiver, now_ns, ordinal)
-        )
+    def _note(self, kind: Literal["session_opened", "session_closed"], session: StreamSession, ordinal: int) -> None:
+        self._venue.ledger.append(SessionRow(kind, session.receiver, self._venue.clock.now_ns(), ordinal))

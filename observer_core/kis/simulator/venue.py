@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from observer_core.clock import Clock
+import msgspec
+
+from observer_core.clock import NS_PER_S, Clock
 from observer_core.kis.simulator.counters import Counters
 from observer_core.kis.simulator.credentials import Credentials
 from observer_core.kis.simulator.exchange import Exchange
-from observer_core.kis.simulator.faults import FaultBoard, Knobs
+from observer_core.kis.simulator.faults import Actions, FaultBoard, Knobs
 from observer_core.kis.simulator.ledger import Ledger, RefusedRow
 from observer_core.kis.simulator.limiter import RateWindow
-from observer_core.kis.simulator.listings import generate_listings
+from observer_core.kis.simulator.listings import Listing, generate_listings
+from observer_core.kis.simulator.trading_days import TradingDays
 from observer_core.kis.simulator.trading_hours import ExchangeClock, TradingHours
 
 
@@ -29,6 +33,11 @@ class VenueOptions:
     ledger_path: Path | None = None
     appkeys: Sequence[str] = ()
     knobs: Knobs = field(default_factory=Knobs)
+    activity: float = 1.0
+    """Factor on the rate of executions: below 1 for a compressed day."""
+    master_ns: int | None = None
+    """An instant of the day the listing files are of; None: the exchange's own day."""
+    days: TradingDays = field(default_factory=TradingDays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,35 @@ class Venue:
     limiter: RateWindow
     counters: Counters
     ledger: Ledger
+    master_ns: int | None = None
+
+    def apply_faults(self, request: dict[str, Any]) -> Actions:
+        """Change knobs as `FaultBoard.apply` does, and carry out the actions that concern no connection."""
+        actions = self.faults.apply(request)
+        self.set_conditions()
+        now_ns = self.exchange.clock.now_ns()
+        for tape in filter(None, map(self.exchange.tape, actions.vi)):
+            tape.interrupt(now_ns)
+        for tape in filter(None, map(self.exchange.tape, actions.halt)):
+            tape.halt(now_ns)
+        for tape in filter(None, map(self.exchange.tape, actions.resume)):
+            tape.resume(now_ns)
+        if actions.expire_tokens:
+            self.credentials.expire_tokens(self.clock.now_ns())
+        if actions.forget_tokens:
+            self.credentials.forget_tokens()
+        if actions.expire_approvals:
+            self.credentials.expire_approvals()
+        if actions.speed:
+            self.exchange.clock.set_speed(actions.speed)
+        return actions
+
+    def set_conditions(self) -> None:
+        """Let the market know the knobs that concern it."""
+        conditions, knobs = self.exchange.conditions, self.faults.knobs
+        conditions.off_tick_rate = knobs.off_tick_rate
+        conditions.automatic_vi = knobs.automatic_vi
+        conditions.vi_duration_ns = int(knobs.vi_duration_s * NS_PER_S)
 
     def refused(self, receiver: str, code: str, appkey: int) -> None:
         """Write a refusal to the ledger; `appkey` is the ordinal, -1 when unknown."""
@@ -53,12 +91,12 @@ def build_venue(options: VenueOptions, clock: Clock) -> Venue:
     """Make a simulated exchange from its options; its clock starts now."""
     faults = FaultBoard(options.knobs)
     exchange = Exchange(
-        generate_listings(options.seed, options.ordinary_symbols),
+        _with_activity(generate_listings(options.seed, options.ordinary_symbols), options.activity),
         options.seed,
-        TradingHours(options.always_open),
+        TradingHours(options.always_open, options.days),
         ExchangeClock(clock, options.start_ns, options.speed),
     )
-    return Venue(
+    venue = Venue(
         seed=options.seed,
         clock=clock,
         exchange=exchange,
@@ -67,4 +105,13 @@ def build_venue(options: VenueOptions, clock: Clock) -> Venue:
         limiter=RateWindow(),
         counters=Counters(),
         ledger=Ledger(options.ledger_path),
+        master_ns=options.master_ns,
     )
+    venue.set_conditions()
+    return venue
+
+
+def _with_activity(listings: tuple[Listing, ...], activity: float) -> tuple[Listing, ...]:
+    if activity == 1.0:
+        return listings
+    return tuple(msgspec.structs.replace(listing, activity=activity) for listing in listings)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observer_core.clock import NS_PER_S
+from observer_core.kis.simulator.conditions import MarketConditions
 from observer_core.kis.simulator.listings import Listing, generate_listings
 from observer_core.kis.simulator.tape import NEVER_NS, SymbolTape, Trade
 from observer_core.kis.simulator.trading_hours import Session, TradingHours, hour_text, kst_day_number
@@ -78,7 +79,7 @@ def test_quotes_and_trades_stop_at_the_daily_limits() -> None:
         listed_shares=10**7,
         activity_rank=0.0,
     )
-    tape = tape_of(coarse)
+    tape = SymbolTape(coarse, 7, TradingHours(), OPEN_NS + HOUR_NS, MarketConditions(automatic_vi=False))
     traded = trades_until(tape, OPEN_NS + 3 * HOUR_NS)
     assert tape.limits == (7, 13)
     assert (min(trade.bid for trade in traded), max(trade.ask for trade in traded)) == (7, 13)
@@ -129,7 +130,7 @@ def test_a_day_opens_trades_closes_and_rests() -> None:
     assert (tape.figures.volume, tape.last) == (0, tape.base_price)
     tape.advance_to(OPEN_NS - 1)
     assert tape.figures.volume == 0
-    traded = trades_until(tape, OPEN_NS + 12 * HOUR_NS)
+    traded = trades_until(tape, OPEN_NS + 6 * HOUR_NS + 35 * MINUTE_NS)
     assert traded[0].side == traded[-1].side == "3"
     assert "090000" <= hour_text(traded[0].time_ns) <= "090030"
     assert hour_text(traded[-2].time_ns) < "152000"
@@ -139,8 +140,10 @@ def test_a_day_opens_trades_closes_and_rests() -> None:
 
 def test_the_next_trading_day_starts_from_the_last_close() -> None:
     tape = tape_of(BY_CODE["005930"], OPEN_NS + 6 * HOUR_NS)
-    tape.advance_to(OPEN_NS + 12 * HOUR_NS)
+    tape.advance_to(OPEN_NS + 6 * HOUR_NS + 35 * MINUTE_NS)
     close = tape.last
+    tape.advance_to(OPEN_NS + 12 * HOUR_NS)
+    assert (tape.close, tape.last != close) == (close, True)
     opening_ns = tape.next_ns
     assert kst_day_number(opening_ns) == FRIDAY + 3  # over the weekend
     tape.advance_to(opening_ns)
@@ -184,3 +187,87 @@ def test_hours_know_the_weekend_and_the_closing_print() -> None:
     assert hours.session(FRIDAY + 1) is None
     assert hours.next_session(FRIDAY)[0] == FRIDAY + 3
     assert TradingHours(always_open=True).session(FRIDAY + 1) is not None
+
+
+def test_after_the_close_come_the_closing_price_and_the_after_market() -> None:
+    tape = tape_of(BY_CODE["005930"], OPEN_NS + 6 * HOUR_NS)
+    by_kind: dict[str, list[Trade]] = {}
+    for trade in trades_until(tape, OPEN_NS + 13 * HOUR_NS):
+        by_kind.setdefault(trade.kind, []).append(trade)
+    assert list(by_kind) == ["continuous", "closing", "closing_price", "after_market"]
+    (closing,) = by_kind["closing"]
+    assert {trade.price for trade in by_kind["closing_price"]} == {closing.price}
+    spans = {kind: (hour_text(trades[0].time_ns), hour_text(trades[-1].time_ns)) for kind, trades in by_kind.items()}
+    assert "154000" <= spans["closing_price"][0] <= spans["closing_price"][1] < "160000"
+    assert "160000" <= spans["after_market"][0] <= spans["after_market"][1] < "200000"
+    assert tape.next_ns > OPEN_NS + 24 * HOUR_NS
+
+
+def test_products_and_administrative_shares_have_no_after_market() -> None:
+    for listing in (one for one in TRADED if one.group != "ST" or one.administrative):
+        tape = tape_of(listing, OPEN_NS + 5 * HOUR_NS)
+        assert {trade.kind for trade in trades_until(tape, OPEN_NS + 12 * HOUR_NS)} <= {
+            "continuous",
+            "closing",
+            "closing_price",
+        }
+
+
+def test_an_interruption_freezes_the_price_until_one_print() -> None:
+    conditions = MarketConditions()
+    tape = SymbolTape(BY_CODE["005930"], 7, TradingHours(), OPEN_NS + HOUR_NS, conditions)
+    at_ns = OPEN_NS + 2 * HOUR_NS
+    assert tape.interrupt(at_ns)
+    assert not tape.interrupt(at_ns + 1)
+    assert tape.frozen(at_ns)
+    last = tape.last
+    tape.advance_to(at_ns + 119 * NS_PER_S)
+    assert (tape.last, tape.frozen(at_ns + 119 * NS_PER_S)) == (last, True)
+    (first, *later) = trades_until(tape, at_ns + 4 * MINUTE_NS)
+    assert (first.kind, first.side) == ("vi", "3")
+    assert 120 * NS_PER_S <= first.time_ns - at_ns <= 150 * NS_PER_S
+    assert {trade.kind for trade in later} == {"continuous"}
+    assert [event.kind for event in conditions.events] == ["vi_on", "vi_off"]
+
+
+def test_a_tenth_from_the_last_single_price_interrupts_by_itself() -> None:
+    wild = Listing(
+        code="123450",
+        name="급등주",
+        market="KOSDAQ",
+        base_price=20,
+        previous_volume=10**6,
+        listed_shares=10**7,
+        activity_rank=0.0,
+    )
+    conditions = MarketConditions()
+    tape = SymbolTape(wild, 7, TradingHours(), OPEN_NS, conditions)
+    tape.advance_to(OPEN_NS + 3 * HOUR_NS)
+    assert tape.interruptions
+    for one in tape.interruptions:
+        assert abs(one.price - one.reference) * 10 >= one.reference
+    assert len(conditions.events) >= len(tape.interruptions)
+
+
+def test_a_halt_stops_a_share_until_it_is_resumed() -> None:
+    conditions = MarketConditions()
+    tape = SymbolTape(BY_CODE["005930"], 7, TradingHours(), OPEN_NS + HOUR_NS, conditions)
+    at_ns = OPEN_NS + 2 * HOUR_NS
+    assert tape.halt(at_ns)
+    assert not tape.halt(at_ns)
+    assert trades_until(tape, at_ns + HOUR_NS) == []
+    assert tape.resume(at_ns + HOUR_NS)
+    assert not tape.resume(at_ns + HOUR_NS)
+    assert trades_until(tape, at_ns + HOUR_NS + MINUTE_NS)
+    assert [event.kind for event in conditions.events] == ["halt", "resume"]
+
+
+def test_minute_bars_add_up_to_what_was_traded() -> None:
+    tape = tape_of(BY_CODE["005930"], OPEN_NS - HOUR_NS)
+    tape.advance_to(OPEN_NS + HOUR_NS)
+    bars = tape.minutes.all()
+    assert sum(bar.volume for bar in bars) == tape.figures.volume
+    assert bars[-1].total_value == tape.figures.value
+    assert (bars[0].open, bars[-1].close) == (tape.figures.open, tape.last)
+    assert (max(bar.high for bar in bars), min(bar.low for bar in bars)) == (tape.figures.high, tape.figures.low)
+    assert [bar.minute for bar in bars] == sorted({bar.minute for bar in bars})

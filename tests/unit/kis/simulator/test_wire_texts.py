@@ -157,11 +157,38 @@ def test_the_in_use_notice_names_no_tr() -> None:
     assert (notice["body"]["rt_cd"], notice["body"]["msg_cd"]) == ("9", "OPSP8996")
 
 
-def test_requests_are_told_from_pongs_and_from_nonsense() -> None:
+def test_an_echoed_pingpong_is_no_request() -> None:
     text = messages.pingpong("20261120110000")
     assert json.loads(text) == {"header": {"tr_id": "PINGPONG", "datetime": "20261120110000"}}
-    echoed = messages.parse_request(text)
-    assert echoed is not None
-    assert echoed.is_pong
-    for nonsense in ("", "[]", "{}", '{"header":{},"body":{"input":{}}}', b"\xff"):
-        assert messages.parse_request(nonsense) is None
+    assert messages.parse_request(text) == messages.Pong(text)
+
+
+HEADER = {"approval_key": "k", "custtype": "P", "tr_type": "1", "content-type": "utf-8"}
+INPUT = {"tr_id": "H0STCNT0", "tr_key": "005930"}
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ("not json", "OPSP9999"),
+        ({}, "OPSP9998"),
+        ([], "OPSP9998"),
+        ({"header": HEADER}, "OPSP9992"),
+        ({"header": HEADER, "body": {}}, "OPSP9991"),
+        ({"header": HEADER, "body": {"input": {"tr_id": "H0STCNT0"}}}, "OPSP9990"),
+        ({"header": HEADER, "body": {"input": INPUT | {"tr_key": 5930}}}, "OPSP8993"),
+        ({"header": HEADER, "body": {"input": {"tr_key": "005930"}}}, "OPSP8991"),
+        ({"header": HEADER | {"tr_type": "0"}, "body": {"input": INPUT}}, "OPSP8997"),
+        ({"header": HEADER | {"custtype": "X"}, "body": {"input": INPUT}}, "OPSP8998"),
+        ({"header": {"approval_key": "k", "tr_type": "1"}, "body": {"input": INPUT}}, "OPSP9997"),
+        ({"header": {"custtype": "P", "tr_type": "1"}, "body": {"input": INPUT}}, "OPSP9994"),
+    ],
+)
+def test_each_flaw_of_a_request_has_its_code(content: object, code: str) -> None:
+    text = content if isinstance(content, str) else json.dumps(content)
+    assert messages.parse_request(text) == messages.VERDICTS[code]
+
+
+def test_a_sound_request_is_read() -> None:
+    text = json.dumps({"header": HEADER, "body": {"input": INPUT}})
+    assert messages.parse_request(text) == messages.StreamRequest("k", "1", "H0STCNT0", "005930")
