@@ -48,6 +48,8 @@ class PriceAnswer(NamedTuple):
     received_ns: int
     records: list[Quote | Rejection]
     missing: tuple[str, ...]
+    lost_since_ns: int | None = None
+    """When an earlier attempt was made whose answer may have been lost on the way; None = there was none."""
 
 
 @dataclass(slots=True)
@@ -55,7 +57,7 @@ class _Tries:
     """What a call has already been forgiven."""
 
     refused: int = 0
-    dropped: bool = False
+    dropped_ns: int | None = None
     reauthenticated: bool = False
 
 
@@ -88,7 +90,7 @@ class RestClient:
         )
         answer = await self._call(TR_MULTI_PRICE, f"{_QUOTATIONS}/intstock-multprice?{query}", priority)
         times = CallTimes(answer.requested_ns, answer.received_ns)
-        return _price_answer(parse_multi_price(answer.body, symbols, times, self.keep_raw), times)
+        return _price_answer(parse_multi_price(answer.body, symbols, times, self.keep_raw), answer)
 
     async def inquire_price(self, symbol: str, priority: Priority = Priority.SWEEP) -> PriceAnswer:
         """Ask for the price of one symbol; the only way on the virtual host. No best ask and bid in it.
@@ -100,7 +102,7 @@ class RestClient:
         query = f"FID_COND_MRKT_DIV_CODE={_KRX}&FID_INPUT_ISCD={symbol}"
         answer = await self._call(TR_INQUIRE_PRICE, f"{_QUOTATIONS}/inquire-price?{query}", priority)
         times = CallTimes(answer.requested_ns, answer.received_ns)
-        return _price_answer(parse_inquire_price(answer.body, symbol, times, self.keep_raw), times)
+        return _price_answer(parse_inquire_price(answer.body, symbol, times, self.keep_raw), answer)
 
     async def aclose(self) -> None:
         """Close the connections and give the budget's descriptor back."""
@@ -111,13 +113,16 @@ class RestClient:
         tries = _Tries()
         while True:
             token = await self.tokens.token()
+            asked_ns = self.clock.now_ns()
             try:
-                return await self._attempt(tr_id, path, token, priority)
+                answer = await self._attempt(tr_id, path, token, priority)
             except FeedError as error:
-                await self._forgive(error, tries, token)
+                await self._forgive(error, tries, token, asked_ns)
                 self.counters.retries_total += 1
+            else:
+                return answer._replace(lost_since_ns=tries.dropped_ns)
 
-    async def _forgive(self, error: FeedError, tries: _Tries, token: Secret) -> None:
+    async def _forgive(self, error: FeedError, tries: _Tries, token: Secret, asked_ns: int) -> None:
         """Do what makes another attempt sensible, or raise the error again."""
         match error:
             case RateRefusedError() if tries.refused < _REFUSED_RETRIES:
@@ -127,8 +132,8 @@ class RestClient:
                 tries.reauthenticated = True
                 self.counters.reauthenticated_total += 1
                 await self.tokens.renew(token)
-            case DroppedConnectionError() if not tries.dropped:
-                tries.dropped = True
+            case DroppedConnectionError() if tries.dropped_ns is None:
+                tries.dropped_ns = asked_ns
                 self.counters.dropped_total += 1
             case _:
                 raise error
@@ -169,8 +174,8 @@ class RestClient:
         }
 
 
-def _price_answer(rows: QuoteRows, times: CallTimes) -> PriceAnswer:
-    return PriceAnswer(times.requested_ns, times.received_ns, rows.records, rows.missing)
+def _price_answer(rows: QuoteRows, answer: Answer) -> PriceAnswer:
+    return PriceAnswer(answer.requested_ns, answer.received_ns, rows.records, rows.missing, answer.lost_since_ns)
 
 
 def open_rest(settings: Settings, ordinal: AppKeyOrdinal, clock: Clock, rng: Random) -> RestClient:

@@ -33,6 +33,8 @@ class Answer(NamedTuple):
     body: bytes
     requested_ns: int
     received_ns: int
+    lost_since_ns: int | None = None
+    """When an earlier attempt was made whose answer may have been lost on the way."""
 
 
 @cache

@@ -22,6 +22,7 @@ from observer_core.kis.wire import ControlMessage, DataFrame, Registration, Reje
 from observer_core.messages import Event, GapReason, Record, Track
 from observer_core.pacing.backoff import Backoff
 from observer_core.pacing.connect import ConnectBudget, connect_path
+from observer_core.quality.delays import delay_ns
 from observer_core.services.assignment import AssignmentWatch
 from observer_core.services.context import ChildContext
 from observer_core.services.shard import Shard, run_shard
@@ -55,6 +56,8 @@ class ScalpCollector:
         self._backoff = Backoff(BACKOFF_FLOOR_S, BACKOFF_CAP_S, Random())  # noqa: S311 - jitter, not a secret
         self._heard_ns: int | None = None
         """Wall-clock time of the last message of any session."""
+        self._delay_ns = 0
+        """How long the last observations were on their way: what a cut takes with it was sent that long ago."""
 
     async def collect(self) -> None:
         """Keep a session open until the shard stops."""
@@ -161,6 +164,7 @@ class ScalpCollector:
             logger.error("frame width changed", extra={"tr_id": change.tr_id, "fields": change.now})
             records.append(Event(self._heard_ns, "frame_width_changed", "error", self._shard.name, text))
         if records:
+            self._delay_ns = delay_ns(records, self._heard_ns)
             self._backoff.stable()
             self._shard.record(records, self._heard_ns)
 
@@ -187,7 +191,7 @@ class ScalpCollector:
     def _miss(self, reason: GapReason, detail: str) -> None:
         """Open the outage of all symbols, from the last message heard."""
         heard_ns = self._heard_ns or self._clock.now_ns()
-        self._shard.miss(reason, self._symbols, from_ns=heard_ns - STREAM_IN_FLIGHT_NS, detail=detail)
+        self._shard.miss(reason, self._symbols, from_ns=heard_ns - STREAM_IN_FLIGHT_NS - self._delay_ns, detail=detail)
 
 
 async def _collect(shard: Shard) -> None:

@@ -23,6 +23,7 @@ from observer_core.journal.recovery import TailReport, examine_tails, find_last_
 from observer_core.journal.writer import JournalWriter
 from observer_core.locks import hold
 from observer_core.messages import Book, ChildOrder, GapReason, Quote, Record, Rejection, ShardStatus, Track, Trade
+from observer_core.quality.delays import delay_ns
 from observer_core.quality.outages import Outages
 from observer_core.quality.unwritten import Unwritten
 from observer_core.services.context import ChildContext
@@ -115,7 +116,7 @@ class Shard:
         opened = self.outages.begin(
             GapReason.RESTART,
             symbols,
-            from_ns=min(last.received_ns, now_ns) - self.in_flight_ns,
+            from_ns=min(last.received_ns, now_ns) - max(self.in_flight_ns, delay_ns(last.records, last.received_ns)),
             now_ns=now_ns,
             detail=f"no observation after epoch {last.epoch} seq {last.last_seq}",
         )

@@ -146,6 +146,8 @@ class SwingCollector:
         finally:
             counters = self._client.counters
             shard.update(calls_total=counters.calls_total, refused_total=counters.refused_total)
+        if answer.lost_since_ns is not None:
+            shard.miss(GapReason.CALL_FAILED, symbols, from_ns=answer.lost_since_ns, detail="an answer was lost")
         shard.record(answer.records, answer.received_ns)
         if answer.missing:
             shard.miss(GapReason.CALL_FAILED, answer.missing, from_ns=asked_ns, detail="not in the broker's answer")
