@@ -4,6 +4,7 @@ Separate from the endpoints so that httpx is known in one place. It does not ret
 allowed is a question of the budget, which the caller holds.
 """
 
+import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,6 +17,7 @@ from observer_core.clock import Clock
 from observer_core.errors import TransientFeedError
 
 _SENDING = "http11.send_request_headers.started"
+_SENT = "http11.send_request_body.complete"
 _CONNECTIONS = 16
 _KEEP_ALIVE_S = 30.0
 _DOWNLOAD_LIMIT_BYTES = 32 * 1024 * 1024
@@ -53,6 +55,8 @@ class Transport:
         # They log every request, at the lowest level with all headers: volume and secrets nobody asked for.
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)
+        self.first_sent = asyncio.Event()
+        """Set when a first request is on its way or has failed: what may wait for that does not delay it."""
         self._base_url = base_url
         self._clock = clock
         self._client = httpx.AsyncClient(
@@ -95,6 +99,8 @@ class Transport:
                 if before_sending is not None:
                     await before_sending()
                 requested_ns = self._clock.now_ns()
+            elif event == _SENT:
+                self.first_sent.set()
 
         request.extensions["trace"] = trace
         try:
@@ -105,6 +111,8 @@ class Transport:
             raise DroppedConnectionError(f"connection lost ({type(error).__name__})", code="dropped") from error
         except httpx.HTTPError as error:
             raise TransientFeedError(f"no connection ({type(error).__name__})", code="transport") from error
+        finally:
+            self.first_sent.set()
         return Answer(response.status_code, response.content, requested_ns, self._clock.now_ns())
 
 

@@ -64,7 +64,7 @@ class ScalpCollector:
         shard = self._shard
         if not await self._wait_for_symbols():
             return
-        await shard.open_restart_gap(self._symbols)
+        shard.open_restart_gap(self._symbols)
         while not shard.stopping.is_set():
             if not shard.running.is_set():
                 shard.update(state="paused", note="paused by an operator")

@@ -102,14 +102,17 @@ class Shard:
             code = self._close()
         return code
 
-    async def open_restart_gap(self, symbols: Collection[str]) -> bool:
+    def open_restart_gap(self, symbols: Collection[str]) -> bool:
         """Note what this shard missed since the last observation of its former life; before anything is recorded.
+
+        It reads one segment, some milliseconds, in the calling thread: another thread would have to share the
+        interpreter with the first call, which takes both of them longer.
 
         Returns:
             Whether there was a former life.
         """
         directory = self.settings.paths.journal(self.name)
-        last = await asyncio.to_thread(find_last_observation, directory, self.recorder.epoch)
+        last = find_last_observation(directory, self.recorder.epoch)
         if last is None:
             return False
         now_ns = self.clock.now_ns()

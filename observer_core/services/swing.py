@@ -1,11 +1,12 @@
 """A swing shard: sweeps its slice of the universe by REST, over and over.
 
-One failed call costs its 30 symbols a gap record until they are observed again, never the sweep.
+One failed call costs its 30 symbols a gap record until they are observed again, never the sweep. While the market is
+closed, sweeps come at an interval.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
-from itertools import islice
 from random import Random
 
 from observer_core.clock import NS_PER_S
@@ -16,6 +17,7 @@ from observer_core.market.sharding import SYMBOLS_PER_CALL
 from observer_core.messages import GapReason, Track
 from observer_core.services.assignment import Assignment, AssignmentWatch
 from observer_core.services.context import ChildContext
+from observer_core.services.pace import Pace
 from observer_core.services.shard import Shard, run_shard
 
 CALLS_IN_FLIGHT = 2
@@ -23,6 +25,8 @@ CALLS_IN_FLIGHT = 2
 WAIT_FOR_UNIVERSE_S = 0.05
 FAILED_SWEEP_PAUSE_S = 1.0
 FATAL_PAUSE_S = 30.0
+REST_LOOK_S = 0.25
+"""How often a resting shard looks up: at orders, at the assignment, at the market."""
 HANDOVER_S = 10.0
 """Symbols that change shards are between two sweeps for less than this; longer is a gap."""
 
@@ -38,8 +42,11 @@ class SwingCollector:
         self._symbols: tuple[str, ...] = ()
         self._assignment: Assignment | None = None
         """What `_symbols` are from."""
+        self._pace = Pace(shard.settings, shard.clock)
         self._swept_version = 0
-        self._in_flight = asyncio.Semaphore(CALLS_IN_FLIGHT)
+        # The very first call goes alone: a second one would only delay the first observation.
+        self._in_flight = asyncio.Semaphore(1)
+        self._answered = False
         self._restart: asyncio.Task[None] | None = None
         """Looks for the end of the former life while the first calls are on their way already."""
         self._one_by_one = shard.settings.virtual_host
@@ -60,50 +67,69 @@ class SwingCollector:
             if self._restart is None:
                 self._restart = asyncio.create_task(self._note_restart())
             shard.update(state="collecting", note="")
+            begun_ns = self._clock.monotonic_ns()
             await self._sweep()
+            self._pace.swept()
+            if self._pace.resting:
+                await self._rest(begun_ns)
 
-    async def _take_assignment(self) -> None:
+    async def _rest(self, begun_ns: int) -> None:
+        """Wait for the next sweep of a closed market; a new assignment, an order or the opening end it early."""
+        shard = self._shard
+        shard.update(note=f"market closed: a sweep every {self._pace.interval_s:g} s")
+        while self._may_go_on() and (interval_s := self._pace.interval_s):
+            left_s = interval_s - (self._clock.monotonic_ns() - begun_ns) / NS_PER_S
+            if left_s <= 0 or await self._take_assignment():
+                return
+            await shard.pause(min(left_s, REST_LOOK_S))
+
+    async def _take_assignment(self) -> set[str]:
+        """Take a new assignment if there is one; return the symbols that this shard did not have before."""
         assignment = self._watch.changed()
         if assignment is None:
-            return
+            return set()
         symbols = assignment.swing.get(self._shard.name)
         if symbols is None:
             # Not among the shards any more. The supervisor ends this process when the others have its symbols in
             # sight; until then it goes on with what it has.
-            return
+            return set()
         gained = set(symbols).difference(self._symbols)
         self._shard.resume(set(self._symbols).difference(symbols))
         self._symbols, self._assignment = symbols, assignment
         self._shard.update(symbols=len(symbols))
         if self._restart is not None:
             await self._note_late(assignment, gained)
+        return gained
 
     async def _note_restart(self) -> None:
-        if not await self._shard.open_restart_gap(self._symbols) and self._assignment is not None:
+        # While the first answer is on its way there is nothing better to do.
+        await self._client.transport.first_sent.wait()
+        if not self._shard.open_restart_gap(self._symbols) and self._assignment is not None:
             await self._note_late(self._assignment, set(self._symbols))
 
     async def _note_late(self, assignment: Assignment, gained: set[str]) -> None:
         """Open a gap over gained symbols that nobody can have observed for longer than a handover takes."""
         shard = self._shard
-        patience_ns = int(max(HANDOVER_S, 2 * (shard.status.sweep_s or 0.0)) * NS_PER_S)
+        patience_s = max(HANDOVER_S, 2 * (shard.status.sweep_s or 0.0)) + self._pace.interval_s
         for former, symbols in assignment.moved.get(shard.name, {}).items():
             taken = gained.intersection(symbols)
             if not taken:
                 continue
             last_ns = await shard.last_observed_ns(former)
             from_ns = assignment.made_ns if last_ns is None else min(last_ns, assignment.made_ns)
-            if self._clock.now_ns() - from_ns > patience_ns:
+            if self._clock.now_ns() - from_ns > patience_s * NS_PER_S:
                 since_ns = from_ns - shard.in_flight_ns
                 shard.miss(GapReason.REASSIGNED, taken, from_ns=since_ns, detail=f"formerly of {former}")
 
     async def _sweep(self) -> None:
         shard = self._shard
         begun_ns = self._clock.monotonic_ns()
-        symbols = iter(self._symbols)
+        pending = deque(self._symbols)
         calls: list[asyncio.Task[bool]] = []
         async with asyncio.TaskGroup() as group:
-            while (chunk := tuple(islice(symbols, self._symbols_per_call))) and self._may_go_on():
+            while pending and self._may_go_on():
                 await self._in_flight.acquire()
+                chunk = await self._next_chunk(pending)
                 calls.append(group.create_task(self._call(chunk)))
         answered = sum(call.result() for call in calls)
         shard.settle()
@@ -115,6 +141,16 @@ class SwingCollector:
         elif not answered:
             await shard.pause(FAILED_SWEEP_PAUSE_S)
 
+    async def _next_chunk(self, pending: deque[str]) -> tuple[str, ...]:
+        """Take the symbols of the next call; those that an assignment brings during the sweep come first."""
+        gained = await self._take_assignment()
+        if gained:
+            assigned = set(self._symbols)
+            kept = [symbol for symbol in pending if symbol in assigned and symbol not in gained]
+            pending.clear()
+            pending.extend((*sorted(gained), *kept))
+        return tuple(pending.popleft() for _ in range(min(len(pending), self._symbols_per_call)))
+
     def _may_go_on(self) -> bool:
         return self._shard.running.is_set() and not self._shard.stopping.is_set()
 
@@ -123,7 +159,9 @@ class SwingCollector:
         try:
             return await self._ask_and_record(symbols)
         finally:
-            self._in_flight.release()
+            for _ in range(1 if self._answered else CALLS_IN_FLIGHT):
+                self._in_flight.release()
+            self._answered = True
 
     async def _ask_and_record(self, symbols: Sequence[str]) -> bool:
         shard = self._shard
@@ -149,14 +187,20 @@ class SwingCollector:
         if answer.lost_since_ns is not None:
             shard.miss(GapReason.CALL_FAILED, symbols, from_ns=answer.lost_since_ns, detail="an answer was lost")
         shard.record(answer.records, answer.received_ns)
+        self._pace.observed(answer.records)
         if answer.missing:
-            shard.miss(GapReason.CALL_FAILED, answer.missing, from_ns=asked_ns, detail="not in the broker's answer")
+            self._miss(answer.missing, asked_ns, "not in the broker's answer")
         return True
 
     def _missed(self, error: FeedError, symbols: Sequence[str], asked_ns: int) -> None:
         shard = self._shard
         shard.update(errors_total=shard.status.errors_total + 1, note=str(error))
-        shard.miss(GapReason.CALL_FAILED, symbols, from_ns=asked_ns, detail=str(error))
+        self._miss(symbols, asked_ns, str(error))
+
+    def _miss(self, symbols: Sequence[str], asked_ns: int, detail: str) -> None:
+        # A symbol that was taken away while the call was on its way would never end its gap.
+        still = set(self._symbols).intersection(symbols)
+        self._shard.miss(GapReason.CALL_FAILED, still, from_ns=asked_ns, detail=detail)
 
     async def _ask(self, symbols: Sequence[str]) -> PriceAnswer:
         try:
