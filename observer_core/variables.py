@@ -90,7 +90,7 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "OBSERVER_CLOSED_SWEEP_INTERVAL_S",
-        "300",
+        "60",
         "From one sweep to the next while the market is closed",
         "seconds",
         _COLLECTION,

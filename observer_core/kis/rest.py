@@ -8,6 +8,7 @@ does with a batch that failed is the sweep's business.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from random import Random
 from typing import NamedTuple
 
@@ -16,7 +17,8 @@ from observer_core.errors import FeedError, RateRefusedError, ReauthenticateErro
 from observer_core.ids import AppKeyOrdinal
 from observer_core.kis.auth import ApprovalKeys, TokenStore, cache_path, issue_token
 from observer_core.kis.classify import rest_failure
-from observer_core.kis.fields import MULTI_PRICE_SLOTS, TR_INQUIRE_PRICE, TR_MULTI_PRICE
+from observer_core.kis.fields import MULTI_PRICE_SLOTS, TR_CHK_HOLIDAY, TR_INQUIRE_PRICE, TR_MULTI_PRICE
+from observer_core.kis.holidays import parse_holidays
 from observer_core.kis.quotes import CallTimes, QuoteRows, parse_inquire_price, parse_multi_price
 from observer_core.kis.transport import Answer, DroppedConnectionError, Transport
 from observer_core.messages import Quote, Rejection
@@ -103,6 +105,17 @@ class RestClient:
         answer = await self._call(TR_INQUIRE_PRICE, f"{_QUOTATIONS}/inquire-price?{query}", priority)
         times = CallTimes(answer.requested_ns, answer.received_ns)
         return _price_answer(parse_inquire_price(answer.body, symbol, times, self.keep_raw), answer)
+
+    async def opening_days(self, first: date) -> dict[date, bool]:
+        """Ask on which days from `first` on the market opens. Real host only, at most once a day.
+
+        Raises:
+            MalformedMessage: the answer does not have its form.
+            FeedError: the call failed.
+        """
+        query = f"BASS_DT={first:%Y%m%d}&CTX_AREA_FK=&CTX_AREA_NK="
+        answer = await self._call(TR_CHK_HOLIDAY, f"{_QUOTATIONS}/chk-holiday?{query}", Priority.BACKFILL)
+        return parse_holidays(answer.body)
 
     async def aclose(self) -> None:
         """Close the connections and give the budget's descriptor back."""

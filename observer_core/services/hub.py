@@ -36,6 +36,7 @@ from observer_core.messages import (
     encode,
 )
 from observer_core.pipes import FrameBuffer, read_available, write_frame
+from observer_core.services.calendar_watch import CalendarWatch
 from observer_core.services.context import ChildContext
 from observer_core.services.hub_answers import OPERATOR, VIEWER, QuestionDesk
 from observer_core.services.hub_archive import GapArchive
@@ -100,6 +101,7 @@ class Hub:
         self._budgets = BudgetWatch(settings)
         trail = AuditTrail(settings.paths.logs)
         remembered = trail.recover()
+        self._calendar = CalendarWatch(settings.paths, context.clock)
         self._state = HubState(self._blank_view(), tuple(remembered))
         self._desk = QuestionDesk(self._state, trail, OrderDesk(remembered), self._forward, context.clock)
 
@@ -298,7 +300,7 @@ class Hub:
             return MarketView(
                 day=kst_day(now_ns), phase=Phase.CONTINUOUS.value, until_ns=None, forced=True, as_of_ns=now_ns
             )
-        phase, until_ns = phase_at(now_ns)
+        phase, until_ns = phase_at(now_ns, self._calendar.current())
         return MarketView(day=kst_day(now_ns), phase=phase.value, until_ns=until_ns, forced=False, as_of_ns=now_ns)
 
     def _blank_view(self) -> SystemView:

@@ -1,4 +1,4 @@
-"""The maintenance process: the universe of the day and who collects what; the life cycle of the archive later.
+"""The maintenance process: the universe, who collects what, the calendar; the life cycle of the archive later.
 
 It looks at everything once a second, and at once when the configuration directory changes. Whatever fails is tried
 again; meanwhile the shards keep what they have.
@@ -19,6 +19,7 @@ from observer_core.exit_codes import ExitCode
 from observer_core.ids import ShardName
 from observer_core.messages import ServiceStatus
 from observer_core.pacing.backoff import Backoff
+from observer_core.services.calendar_check import CalendarCheck
 from observer_core.services.config_watch import DirectoryWatch
 from observer_core.services.context import ChildContext
 from observer_core.services.event_journal import EventJournal
@@ -52,6 +53,7 @@ class Maintenance:
         )
         self._watch = DirectoryWatch(self._settings.config_dir)
         self._keeper = UniverseKeeper(self._settings, self._clock, self._events.tell)
+        self._calendar = CalendarCheck(self._settings, self._clock, self._events.tell)
         self._reported: tuple[int, int] | None = None
         self._backoff = Backoff(RETRY_FLOOR_S, RETRY_CAP_S, Random())  # noqa: S311 - jitter, not a secret
 
@@ -67,6 +69,7 @@ class Maintenance:
         watcher = asyncio.create_task(self._watch.run(self._stopping))
         archivist = asyncio.create_task(keep_archive(self._settings, self._clock))
         while not self._stopping.is_set():
+            await self._calendar.keep()
             if await self._keep_universe():
                 self._backoff.stable()
                 await self._rest(LOOK_S)
