@@ -34,6 +34,7 @@ _LEAVE_WITHIN_NS = 2 * NS_PER_S
 class ConsoleApp(DrawingApp):
     """The console."""
 
+    TITLE = "observer-tui"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(binding.keys, binding.action, binding.label, show=False, id=binding.id)
         for binding in BINDINGS

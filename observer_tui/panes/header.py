@@ -17,7 +17,15 @@ WIDE = 120
 def draw_header(frame: Frame, width: int) -> Line:
     """Return line 1 in reverse video: who, verdict with age and reason, market, time, mode."""
     left, right = _header_parts(frame, width)
-    return sides([*left, *_reason(frame)], right, width, "bar")
+    reason = [] if _reason_needs_a_line(frame, width) else _reason(frame)
+    return sides([*left, *reason], right, width, "bar")
+
+
+def _reason_needs_a_line(frame: Frame, width: int) -> bool:
+    """Return whether the first line is too short for why, so that the second one says it."""
+    left, right = _header_parts(frame, width)
+    reason = _reason(frame)
+    return bool(reason) and _width([*left, *reason, *right]) > width
 
 
 def _header_parts(frame: Frame, width: int) -> tuple[list[Span], list[Span]]:
@@ -136,12 +144,9 @@ def _tabs(frame: Frame, width: int) -> Line:
         else:
             spans += [Span(f" {key} ", "key"), Span(words(label))]
         spans.append(Span(" "))
-    left, right = _header_parts(frame, width)
-    reason = _reason(frame)
     room = width - _width(spans)
-    if reason and _width(left) + _width(reason) + _width(right) > width:
-        # The first line is too short for why; this one says it instead of how rows are sorted.
-        return sides(spans, [Span(cut(f"! {reason[0].text.strip()} ", room), "warn")], width)
+    if _reason_needs_a_line(frame, width):
+        return sides(spans, [Span(cut(f"! {_reason(frame)[0].text.strip()} ", room), "warn")], width)
     choices = _choices(frame, width)
     return sides(spans, [Span(choices, "dim")] if width_of(choices) <= room else [], width)
 

@@ -10,6 +10,9 @@ from observer_tui.quantities import UNKNOWN, age_ns, clock_time, count, duration
 from observer_tui.rows import SEVERE
 
 _SEVERITIES = {"info": "INFO", "warning": "WARN", "error": "ERROR", "critical": "CRIT"}
+EVENT_NAMES_FROM = 100
+"""Columns from which an event shows its name beside its text."""
+
 _WRITER_ROLES: dict[str, Role] = {"live": "ok", "catching_up": "warn", "waiting": "bad", "starting": "warn"}
 
 
@@ -147,6 +150,7 @@ def event_lines(frame: Frame, width: int, subject: str = "") -> list[Line]:
                 Span(f" {clock_time(event.at_ns)} ", "dim"),
                 cell(_SEVERITIES.get(event.severity, event.severity), 6, _severity_role(event.severity)),
                 cell(event.subject, 12, "label"),
+                *([cell(f" {event.name}", 16, "dim")] if width >= EVENT_NAMES_FROM else []),
                 Span(f" {event.text or event.name}"),
             ],
             width,

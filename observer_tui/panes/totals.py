@@ -45,7 +45,7 @@ def totals(frame: Frame, columns: int) -> list[Total]:
             count(errors),
             _per_minute(history(lambda p: p.errors)),
             short,
-            "bad" if errors else "chart",
+            "warn" if errors else "chart",
         ),
     ]
 
@@ -61,7 +61,7 @@ def draw_total_box(frame: Frame, index: int, width: int, height: int) -> list[Li
     window = f"{frame.ui.window_s // 60}m"
     known = [value for value in total.values if value is not None]
     highest = f"{frame.words('max')} {total.shown(max(known))}" if known else ""
-    role: Role = total.role if total.role == "bad" else "strong"
+    role: Role = "bad" if total.role == "warn" else "strong"
     lines = [sides([Span(f" {total.value}", role)], [Span(f"{highest} ", "dim")], inner)]
     rows = height - 4
     lines += [
@@ -80,7 +80,7 @@ def draw_total_lines(frame: Frame, width: int) -> list[Line]:
     drawn = totals(frame, chart)
     cells: list[Line] = []
     for total in drawn:
-        spans = [Span(f" {total.title} ", "label"), Span(total.value, "bad" if total.role == "bad" else "strong")]
+        spans = [Span(f" {total.title} ", "label"), Span(total.value, "bad" if total.role == "warn" else "strong")]
         spark = Span(sparkline(total.values, frame.glyphs) + " ", total.role)
         cells.append(sides(spans, [spark], half))
     lines = [fit_line([*cells[0], *cells[1]], width), fit_line([*cells[2], *cells[3]], width)]
