@@ -105,7 +105,6 @@ class JsonlSink:
         self._durable = {shard: offset for shard, offset in stored.offsets.items() if shard not in harmed}
         self._written = dict(self._durable)
         self._unsaved = bool(harmed)
-        self.note = ""
         return dict(self._durable)
 
     def write(self, batches: Sequence[StoredBatch]) -> None:
@@ -136,6 +135,9 @@ class JsonlSink:
                 opened.file.sync()
             advanced = {shard: offset for shard, offset in self._written.items() if offset != self._durable.get(shard)}
             self._durable.update(advanced)
+            if advanced:
+                # Not at opening, which succeeds on a full disk.
+                self.note = ""
             self._unsaved = self._unsaved or bool(advanced)
             self._close_idle(now_ns)
             if self._unsaved and now_ns >= self._checkpoint_due_ns:

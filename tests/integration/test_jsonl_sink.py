@@ -81,6 +81,7 @@ def test_a_full_disk_leaves_whole_lines_and_is_survived(archive: Archive, room_b
     archive.sink.open()
     archive.store(first, second)
     assert archive.seqs() == list(range(1, 52))
+    archive.sink.commit()
     assert archive.sink.note == ""
 
 
