@@ -6,12 +6,18 @@ finds out that a day called closed is none: a few trades suffice, and everybody 
 
 from collections.abc import Iterable
 
-from observer_core.clock import Clock
+from observer_core.clock import NS_PER_S, Clock
 from observer_core.market.calendar_vote import Tape
 from observer_core.market.phases import Phase
+from observer_core.market.sessions import phase_at
 from observer_core.messages import Quote, Record
 from observer_core.services.calendar_watch import CalendarWatch, Vote
 from observer_core.settings import Settings
+
+STREAM_EARLY_S = 1_800.0
+"""A stream is open so long before the market stirs, and over pauses that are shorter."""
+STREAM_LATE_S = 60.0
+"""And so long after it closed: what was sent last is still on its way."""
 
 
 class Pace:
@@ -38,6 +44,14 @@ class Pace:
     def opens_ns(self) -> int:
         """Return when the phase now ends, wall clock."""
         return self._watch.phase().until_ns
+
+    @property
+    def may_hang_up(self) -> bool:
+        """Return whether a stream may end: the last prints have come in, and it is long until the next ones."""
+        now_ns = self._clock.now_ns()
+        if not self.resting or self.opens_ns - now_ns <= STREAM_EARLY_S * NS_PER_S:
+            return False
+        return phase_at(now_ns - int(STREAM_LATE_S * NS_PER_S), self._watch.current()).phase is Phase.CLOSED
 
     def observed(self, records: Iterable[Record]) -> None:
         """Take what an answer held."""

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from random import Random
 
-from observer_core.clock import NS_PER_S
+from observer_core.clock import NS_PER_S, kst_datetime
 from observer_core.errors import FatalFeedError, FeedError, SymbolRefusedError, TransientFeedError
 from observer_core.ids import AppKeyOrdinal
 from observer_core.kis.classify import ALREADY_SUBSCRIBED, SUBSCRIBED, stream_failure
@@ -25,11 +25,13 @@ from observer_core.pacing.connect import ConnectBudget, connect_path
 from observer_core.quality.delays import delay_ns
 from observer_core.services.assignment import AssignmentWatch
 from observer_core.services.context import ChildContext
+from observer_core.services.pace import Pace
 from observer_core.services.shard import Shard, run_shard
 
 logger = logging.getLogger(__name__)
 
 WAIT_FOR_UNIVERSE_S = 0.05
+REST_LOOK_S = 1.0
 LOOK_S = 0.25
 """How often the loop looks up from the stream: at orders, at the silence, at unanswered registrations."""
 SILENCE_LIMIT_S = 75.0
@@ -51,6 +53,7 @@ class ScalpCollector:
         self._budget = budget
         self._clock = shard.clock
         self._watch = AssignmentWatch(shard.settings.paths)
+        self._pace = Pace(shard.settings, shard.clock)
         self._symbols: tuple[str, ...] = ()
         self._parser = StreamParser(shard.settings.keep_raw)
         self._backoff = Backoff(BACKOFF_FLOOR_S, BACKOFF_CAP_S, Random())  # noqa: S311 - jitter, not a secret
@@ -66,9 +69,14 @@ class ScalpCollector:
             return
         shard.open_restart_gap(self._symbols)
         while not shard.stopping.is_set():
+            self._take_assignment()
             if not shard.running.is_set():
                 shard.update(state="paused", note="paused by an operator")
                 await shard.until_running()
+            elif self._pace.may_hang_up:
+                await self._rest()
+            elif not self._symbols:
+                await self._wait_for_symbols()
             elif await self._connect_allowed():
                 await self._attempt()
 
@@ -76,14 +84,34 @@ class ScalpCollector:
         shard = self._shard
         shard.update(state="waiting", note="no symbols are assigned yet")
         while not shard.stopping.is_set():
-            assignment = self._watch.changed()
-            if assignment is not None:
-                self._symbols = assignment.scalp.get(shard.name, ())
+            self._take_assignment()
             if self._symbols:
-                shard.update(symbols=len(self._symbols))
                 return True
             await shard.pause(WAIT_FOR_UNIVERSE_S)
         return False
+
+    def _take_assignment(self) -> bool:
+        """Take a new assignment if there is one; return whether the symbols changed."""
+        assignment = self._watch.changed()
+        if assignment is None or self._shard.name not in assignment.scalp:
+            return False
+        symbols = assignment.scalp[self._shard.name]
+        if symbols == self._symbols:
+            return False
+        self._shard.resume(set(self._symbols).difference(symbols))
+        self._symbols = symbols
+        self._shard.update(symbols=len(symbols))
+        return True
+
+    async def _rest(self) -> None:
+        """Wait while the market is closed: nothing is missed, so no gap stays open."""
+        shard = self._shard
+        shard.resume(self._symbols)
+        shard.be_ready()
+        opens = kst_datetime(self._pace.opens_ns)
+        shard.update(state="waiting", note=f"market closed until {opens:%Y-%m-%d %H:%M}")
+        while self._pace.may_hang_up and shard.running.is_set() and not shard.stopping.is_set():
+            await shard.pause(REST_LOOK_S)
 
     async def _connect_allowed(self) -> bool:
         wait_s = self._budget.take(self._clock.now_ns())
@@ -113,12 +141,10 @@ class ScalpCollector:
 
     async def _hold(self, session: StreamSession) -> None:
         shard = self._shard
-        registrations = [Registration(TR_TRADE, symbol) for symbol in self._symbols]
-        registrations += [Registration(TR_BOOK, symbol) for symbol in self._symbols[: shard.settings.scalp_books]]
-        session.subscribe(registrations)
+        session.subscribe(self._wanted())
         shard.update(state="collecting", note="")
         look_due_ns = 0
-        while not shard.stopping.is_set() and shard.running.is_set():
+        while not shard.stopping.is_set() and shard.running.is_set() and not self._pace.may_hang_up:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     self._take(await session.receive())
@@ -126,10 +152,28 @@ class ScalpCollector:
                 look_due_ns = self._clock.monotonic_ns() + int(LOOK_S * NS_PER_S)
                 self._look(session)
         self._take(await session.close(CLOSE_DEADLINE_S))
-        if not shard.stopping.is_set():
+        if not shard.running.is_set() and not shard.stopping.is_set():
             self._miss(GapReason.PAUSED, "paused by an operator")
 
+    def _wanted(self) -> list[Registration]:
+        """Return what is to be registered, the most wanted symbols first."""
+        books = self._symbols[: self._shard.settings.scalp_books]
+        return [
+            *(Registration(TR_TRADE, symbol) for symbol in self._symbols),
+            *(Registration(TR_BOOK, symbol) for symbol in books),
+        ]
+
+    def _reassign(self, session: StreamSession) -> None:
+        """Change the registrations of an open session to what is wanted now; the others go on undisturbed."""
+        before = self._wanted()
+        if self._take_assignment():
+            wanted = self._wanted()
+            # Removals go out first: the broker counts both against its limit.
+            session.unsubscribe([item for item in before if item not in wanted])
+            session.subscribe([item for item in wanted if item not in before])
+
     def _look(self, session: StreamSession) -> None:
+        self._reassign(session)
         silence_s = session.silence_s()
         if silence_s > SILENCE_LIMIT_S:
             raise TransientFeedError(f"no message for {silence_s:.0f} s", code="silent")

@@ -148,7 +148,12 @@ class Shard:
         rejected = sum(isinstance(record, Rejection) for record in records)
         if rejected:
             self.update(rejected_total=self.status.rejected_total + rejected)
-        if observed and not self._observing.is_set():
+        if observed:
+            self.be_ready()
+
+    def be_ready(self) -> None:
+        """Report, once, that this shard does its work: it observes, or there is nothing to observe now."""
+        if not self._observing.is_set():
             self._observing.set()
             self.context.report_ready()
 
