@@ -1,4 +1,4 @@
-"""A full disk, volume by volume, on the whole system: ladder seen, gaps with exact bounds, collection goes on by itself.
+"""A full disk, volume by volume, on the whole system: ladder seen, exact gaps, collection goes on by itself.
 
 Each volume is a small tmpfs that a filler takes away and gives back. Judged by the books: what was not archived lies
 in a gap record, nothing is doubled, no file is damaged.
