@@ -52,7 +52,7 @@ def examine_tails(directory: Path, own_epoch: Epoch) -> tuple[TailReport, ...]:
     Raises:
         JournalError: the directory cannot be listed.
     """
-    examined = _read_examined(directory)
+    examined = read_examined(directory)
     last_of_epoch = {name.epoch: name for name in list_segments(directory) if examined < name.epoch < own_epoch}
     reports = tuple(_examine(directory, name) for name in last_of_epoch.values())
     try:
@@ -158,7 +158,8 @@ def _copy_from(source: int, offset: int, target_path: Path) -> None:
         os.fsync(target.fileno())
 
 
-def _read_examined(directory: Path) -> int:
+def read_examined(directory: Path) -> int:
+    """Return the last epoch whose tail was examined, 0 = none."""
     try:
         return int((directory / EXAMINED_FILE).read_bytes())
     except (OSError, ValueError):

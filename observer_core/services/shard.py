@@ -19,10 +19,11 @@ from observer_core.clock import NS_PER_MS, NS_PER_S
 from observer_core.errors import JournalError, MalformedMessage, ProcessError
 from observer_core.exit_codes import ExitCode
 from observer_core.ids import Epoch, ShardName, SinkName
+from observer_core.journal.holes import Hole, find_holes
 from observer_core.journal.recovery import TailReport, examine_tails, find_last_observation
 from observer_core.journal.writer import JournalWriter
 from observer_core.locks import hold
-from observer_core.messages import Book, ChildOrder, GapReason, Quote, Record, Rejection, ShardStatus, Track, Trade
+from observer_core.messages import Book, ChildOrder, Gap, GapReason, Quote, Record, Rejection, ShardStatus, Track, Trade
 from observer_core.quality.delays import delay_ns
 from observer_core.quality.outages import Outages
 from observer_core.quality.unwritten import Unwritten
@@ -60,6 +61,7 @@ class Shard:
         self._status_sender = StatusSender(paths.status_endpoint)
         self.recorder = Recorder(self.name, self.settings.source, self._journal, self._publisher, self.clock)
         self.outages = Outages(self.name, self._journal.epoch, track)
+        self._track = track
         self.stopping = asyncio.Event()
         self.running = asyncio.Event()
         """Clear while an operator has paused this shard."""
@@ -287,15 +289,32 @@ class Shard:
             # Its reads and syncs would only delay the first observation.
             async with asyncio.timeout(REPAIR_AFTER_S):
                 await self._observing.wait()
+        directory = self.settings.paths.journal(self.name)
         try:
-            reports = await asyncio.to_thread(
-                examine_tails, self.settings.paths.journal(self.name), self.recorder.epoch
-            )
+            for hole in await asyncio.to_thread(find_holes, directory, self.recorder.epoch):
+                self._cover(hole)
+            reports = await asyncio.to_thread(examine_tails, directory, self.recorder.epoch)
         except JournalError as error:
             logger.warning("journal tails not examined", extra={"error": str(error)})
             return
         for report in reports:
             _log_tail(report)
+
+    def _cover(self, hole: Hole) -> None:
+        """Write the gap record of segments that are gone."""
+        name = hole.before
+        logger.error("journal segments are missing", extra={"before": name.file_name})
+        gap = Gap(
+            gap_id=f"{self.name}-{self.recorder.epoch}-before-{name.epoch}-{name.ordinal}",
+            track=self._track,
+            reason=GapReason.JOURNAL_FAULT,
+            symbols=hole.symbols,
+            from_ns=hole.from_ns,
+            until_ns=hole.until_ns,
+            opened_ns=self.clock.now_ns(),
+            detail=f"the segments before {name.file_name} are missing",
+        )
+        self._write([gap])
 
     def _close(self) -> ExitCode:
         code = ExitCode.OK
