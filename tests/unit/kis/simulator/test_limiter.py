@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observer_core.clock import NS_PER_S
-from observer_core.kis.simulator.limiter import RateWindow
+from observer_core.kis.simulator.knobs import Knobs
+from observer_core.kis.simulator.limiter import ConnectGuard, RateWindow
 
 
 @given(
@@ -47,3 +48,19 @@ def test_a_fixed_window_forgets_at_the_full_second() -> None:
 
 def test_a_limit_of_zero_refuses_everything() -> None:
     assert not RateWindow().admit("key", 0, 0)
+
+
+def test_refused_calls_prolong_the_refusal_when_they_count() -> None:
+    window = RateWindow()
+    assert window.admit("key", 0, 1, count_refused=True)
+    assert not window.admit("key", NS_PER_S // 2, 1, count_refused=True)
+    assert not window.admit("key", NS_PER_S, 1, count_refused=True)
+    assert window.admit("key", 2 * NS_PER_S, 1, count_refused=True)
+
+
+def test_a_client_that_connects_too_often_is_blocked_and_let_in_again() -> None:
+    guard, knobs = ConnectGuard(), Knobs(connect_limit=2, connect_window_s=10, connect_block_s=30)
+    admitted = [guard.admit("one", second * NS_PER_S, knobs) for second in (0, 1, 2, 20, 31, 32, 33)]
+    assert admitted == [True, True, False, False, False, True, True]
+    assert guard.admit("two", 2 * NS_PER_S, knobs)
+    assert all(ConnectGuard().admit("any", 0, Knobs()) for _ in range(100))
