@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from observer_core.clock import NS_PER_S
-from observer_core.view import MarketView, ProcessRow, SystemView, WriterRow
+from observer_core.view import DiskRow, MarketView, ProcessRow, SystemView, WriterRow
 from observer_tui.feed import LinkFacts, LinkState
 from observer_tui.lines import Role
 from observer_tui.meters import COLLECTING_KINDS, SILENT_NS, Meters
@@ -23,7 +23,8 @@ SWEEPS_LATE = 3.0
 WRITER_LAG_S = 5.0
 DISK_FREE_SHARE = 0.10
 DISK_FULL_S = 7_200.0
-"""Short, because growth is measured over minutes and a passing burst must not cry wolf."""
+DISK_GROWTH_COUNTS_SHARE = 0.25
+"""Free share below which the time to full counts: growth is measured over minutes, a burst must not cry wolf."""
 
 _OPEN_PHASES = frozenset({"continuous"})
 _RUNNING = frozenset({"running", "collecting", "live", "ready"})
@@ -118,7 +119,7 @@ def problems_of(view: SystemView, meters: Meters, now_ns: int, words: Words) -> 
     ]
     for disk in view.disk:
         share = disk.free_bytes / disk.total_bytes if disk.total_bytes else 0.0
-        soon = disk.time_to_full_s is not None and disk.time_to_full_s < DISK_FULL_S
+        soon = fills_soon(disk)
         if share < DISK_FREE_SHARE or soon:
             left = words("full in {time}", time=duration(disk.time_to_full_s)) if soon else ""
             text = words("{share} free", share=percent(share)) + (f", {left}" if left else "")
@@ -129,6 +130,12 @@ def problems_of(view: SystemView, meters: Meters, now_ns: int, words: Words) -> 
     if errors:
         found.append(Problem(Condition.DEGRADED, "errors", words("{count} errors in the last minute", count=errors)))
     return tuple(sorted(found, key=lambda problem: -problem.condition))
+
+
+def fills_soon(disk: DiskRow) -> bool:
+    """Return whether a mount is well used and will be full within two hours at its present growth."""
+    free = disk.free_bytes / disk.total_bytes if disk.total_bytes else 0.0
+    return free < DISK_GROWTH_COUNTS_SHARE and disk.time_to_full_s is not None and disk.time_to_full_s < DISK_FULL_S
 
 
 def _process_problem(row: ProcessRow, view: SystemView, now_ns: int, words: Words) -> Problem | None:

@@ -23,7 +23,7 @@ from observer_tui.panes.storage import (
     summary_lines,
     writer_lines,
 )
-from observer_tui.panes.totals import draw_total_box, draw_total_lines
+from observer_tui.panes.totals import draw_total_boxes, draw_total_lines
 from observer_tui.ui_state import Page
 
 LEAST_WIDTH = 60
@@ -85,8 +85,8 @@ def _overview_large(frame: Frame, width: int, top: int, height: int) -> list[Pla
     wanted = len(frame.view.processes) + 4 if frame.view is not None else 12
     table_height = max(6, min(wanted, height - totals_height - stores_height - events_least))
     placed, x = [], 0
-    for index, pane_width in enumerate(widths):
-        lines = draw_total_box(frame, index, pane_width, totals_height)
+    for index, lines in enumerate(draw_total_boxes(frame, widths, totals_height)):
+        pane_width = widths[index]
         placed.append(Placed(f"total-{index}", x, top, pane_width, totals_height, lines))
         x += pane_width
     y = top + totals_height

@@ -2,7 +2,7 @@
 
 from observer_core.view import BudgetRow, DiskRow, WriterRow
 from observer_tui.cells import width_of
-from observer_tui.conditions import DISK_FULL_S
+from observer_tui.conditions import fills_soon
 from observer_tui.frame import Frame
 from observer_tui.glyphs import bar
 from observer_tui.lines import Line, Role, Span, boxed, cell, faded, fit_line, sides
@@ -81,10 +81,6 @@ def _used(disk: DiskRow) -> float:
     return 1 - disk.free_bytes / disk.total_bytes if disk.total_bytes else 0.0
 
 
-def _fills_soon(disk: DiskRow) -> bool:
-    return disk.time_to_full_s is not None and disk.time_to_full_s < DISK_FULL_S
-
-
 def _disk_role(disk: DiskRow) -> Role:
     used = _used(disk)
     return "bad" if used > 0.95 else "warn" if used > 0.9 else "plain"
@@ -109,7 +105,7 @@ def _disk_growth(frame: Frame, disk: DiskRow, width: int) -> Line:
         )
     full = words("full in {time}", time=duration(disk.time_to_full_s)) if disk.time_to_full_s is not None else ""
     left = [
-        Span(f"   {full}  " if full else "   ", "warn" if _fills_soon(disk) else "plain"),
+        Span(f"   {full}  " if full else "   ", "warn" if fills_soon(disk) else "plain"),
         Span(growth),
         Span(f"{words('ours')} ", "label"),
         Span(size(disk.ours_bytes)),

@@ -1,6 +1,6 @@
 """The key figures: four boxes with plots on a large screen, two lines with sparklines on a small one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from observer_tui.frame import Frame
@@ -9,65 +9,69 @@ from observer_tui.lines import Line, Role, Span, boxed, faded, fit_line, sides
 from observer_tui.meters import Point, buckets, worst_lag
 from observer_tui.quantities import count, duration, rate, short, size
 
+_MINUTE = 60
+
 
 class Total(NamedTuple):
     """One key figure with its history."""
 
     title: str
     value: str
-    values: list[float | None]
+    course: list[float | None]
+    """Seconds of the window, oldest first."""
     shown: Callable[[float | None], str]
     role: Role
+    largest: bool = False
+    """Whether a column of the chart shows the largest second in it instead of the mean."""
 
 
-def totals(frame: Frame, columns: int) -> list[Total]:
-    """Return the four key figures; `columns` is the width of their charts."""
-    meters, words, now_ns = frame.meters, frame.words, frame.figures_ns
-    window_s, second = frame.ui.window_s, meters.second
-
-    def history(pick: Callable[[Point], float | None], *, largest: bool = False) -> list[float | None]:
-        return buckets((pick(point) for point in meters.total), columns, window_s, second, largest=largest)
-
+def totals(frame: Frame) -> list[Total]:
+    """Return the four key figures with their course over the window."""
+    meters, words, at_ns = frame.meters, frame.words, frame.figures_ns
+    points = list(meters.total)[-frame.ui.window_s :]
     lag = worst_lag(frame.view.writers) if frame.view is not None else None
     errors = meters.errors_per_minute() if frame.view is not None else None
+    alarm: Role = "warn" if errors else "chart"
+    records, written = meters.records_per_s(at_ns), meters.written_bytes_per_s(at_ns)
     return [
-        Total(words("records/s in"), rate(meters.records_per_s(now_ns)), history(lambda p: p.records), short, "chart"),
-        Total(
-            words("bytes/s written"),
-            f"{size(meters.written_bytes_per_s(now_ns))}",
-            history(lambda p: p.bytes),
-            size,
-            "chart",
-        ),
-        Total(words("writer lag"), duration(lag), history(lambda p: p.lag_s, largest=True), duration, "chart"),
-        Total(
-            words("errors/min"),
-            count(errors),
-            _per_minute(history(lambda p: p.errors)),
-            short,
-            "warn" if errors else "chart",
-        ),
+        Total(words("records/s in"), rate(records), [p.records for p in points], short, "chart"),
+        Total(words("bytes/s written"), size(written), [p.bytes for p in points], size, "chart"),
+        Total(words("writer lag"), duration(lag), [p.lag_s for p in points], duration, "chart", largest=True),
+        Total(words("errors/min"), count(errors), errors_by_minute(points), short, alarm, largest=True),
     ]
 
 
-def _per_minute(values: list[float | None]) -> list[float | None]:
-    return [None if value is None else value * 60 for value in values]
+def errors_by_minute(points: Sequence[Point]) -> list[float | None]:
+    """Return for every second the errors of the minute that ends with it; None where the second is not known."""
+    course: list[float | None] = []
+    running = 0.0
+    for place, point in enumerate(points):
+        running += point.errors or 0.0
+        if place >= _MINUTE:
+            running -= points[place - _MINUTE].errors or 0.0
+        course.append(None if point.errors is None else running)
+    return course
 
 
-def draw_total_box(frame: Frame, index: int, width: int, height: int) -> list[Line]:
-    """Return one figure as a box: value and maximum, its plot, the time axis."""
+def _columns(frame: Frame, total: Total, columns: int) -> list[float | None]:
+    return buckets(total.course, columns, frame.ui.window_s, frame.meters.second, largest=total.largest)
+
+
+def draw_total_boxes(frame: Frame, widths: Sequence[int], height: int) -> list[list[Line]]:
+    """Return one box a figure: value and maximum, plot, time axis."""
+    return [_box(frame, total, width, height) for total, width in zip(totals(frame), widths, strict=True)]
+
+
+def _box(frame: Frame, total: Total, width: int, height: int) -> list[Line]:
     inner = width - 2
-    total = totals(frame, inner - 2)[index]
-    window = f"{frame.ui.window_s // 60}m"
-    known = [value for value in total.values if value is not None]
+    known = [value for value in total.course if value is not None]
     highest = f"{frame.words('max')} {total.shown(max(known))}" if known else ""
     role: Role = "bad" if total.role == "warn" else "strong"
     lines = [sides([Span(f" {total.value}", role)], [Span(f"{highest} ", "dim")], inner)]
-    rows = height - 4
-    lines += [
-        fit_line([Span(" "), Span(row, total.role)], inner) for row in plot(total.values, max(1, rows), frame.glyphs)
-    ]
-    lines.append(sides([Span(f" -{window}", "dim")], [Span(f"{frame.words('now')} ", "dim")], inner))
+    drawn = plot(_columns(frame, total, inner - 2), max(1, height - 4), frame.glyphs)
+    lines += [fit_line([Span(" "), Span(row, total.role)], inner) for row in drawn]
+    axis = f" -{frame.ui.window_s // 60}m"
+    lines.append(sides([Span(axis, "dim")], [Span(f"{frame.words('now')} ", "dim")], inner))
     if frame.is_old:
         lines = [faded(line) for line in lines]
     return boxed(total.title, lines, (width, height), frame.glyphs)
@@ -77,11 +81,10 @@ def draw_total_lines(frame: Frame, width: int) -> list[Line]:
     """Return the four figures on two lines."""
     half = width // 2
     chart = max(6, half - 30)
-    drawn = totals(frame, chart)
     cells: list[Line] = []
-    for total in drawn:
+    for total in totals(frame):
         spans = [Span(f" {total.title} ", "label"), Span(total.value, "bad" if total.role == "warn" else "strong")]
-        spark = Span(sparkline(total.values, frame.glyphs) + " ", total.role)
+        spark = Span(sparkline(_columns(frame, total, chart), frame.glyphs) + " ", total.role)
         cells.append(sides(spans, [spark], half))
     lines = [fit_line([*cells[0], *cells[1]], width), fit_line([*cells[2], *cells[3]], width)]
     return [faded(line) for line in lines] if frame.is_old else lines

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observer_core.clock import NS_PER_S
-from observer_tui.meters import HISTORY_S, Meter, Meters, buckets
+from observer_tui.meters import HISTORY_S, Meter, Meters, Point, buckets
+from observer_tui.panes.totals import errors_by_minute
 from tests.fixtures.console_feed import OPENING_NS, SWING_RECORDS_PER_S, shard, view_at
 
 
@@ -112,6 +113,13 @@ def test_buckets_hold_the_extent_of_what_they_are_made_of(
     assert len(drawn) == columns
     for value in drawn:
         assert value is None or min(known) - 1e-6 <= value <= max(known) + 1e-6
+
+
+def test_errors_by_minute_slide() -> None:
+    points = [Point(1.0, 1.0 if second in (5, 6) else 0.0, 0.0, 0.0) for second in range(80)]
+    points[10] = Point(None, None, None, None)
+    course = errors_by_minute(points)
+    assert (course[4], course[5], course[10], course[64], course[65], course[66]) == (0.0, 1.0, None, 2.0, 1.0, 0.0)
 
 
 def test_buckets_stand_still_in_absolute_time() -> None:
