@@ -5,7 +5,6 @@ user may not ask). Data goes to standard output, everything else to standard err
 """
 
 import os
-import pwd
 import sys
 import time
 from collections.abc import Iterator
@@ -17,7 +16,9 @@ import msgspec
 import typer
 
 from observer_core.bus.request import Requester, new_request_id
+from observer_core.cli.operator_name import login_name
 from observer_core.cli.output import status_lines, ticket_line
+from observer_core.cli.universe import app as universe
 from observer_core.clock import NS_PER_S, Clock, SystemClock
 from observer_core.errors import ConfigError, LinkError
 from observer_core.messages import TicketUpdate, Verb
@@ -43,6 +44,7 @@ app = typer.Typer(
 )
 database = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The schema of the Postgres database.")
 app.add_typer(database, name="db")
+app.add_typer(universe, name="universe")
 
 Target = Annotated[str, typer.Argument(metavar="NAME", help="Process, as `observerctl status` names it.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; goes to the audit log.")]
@@ -164,7 +166,7 @@ def _order(verb: Verb, name: str, reason: str, operator: str, wait_s: float, cou
     """Take a lease, give one order, give the lease back; then wait for its end if asked to."""
     with _exit_codes():
         clock = SystemClock()
-        who = operator or _login_name()
+        who = operator or login_name()
         paths = load_client_settings(os.environ).paths
         with Requester(paths.operator_endpoint, clock) as requester:
             _lease(requester, who, reason, _LEASE_S)
@@ -259,13 +261,6 @@ def _show(view: SystemView, clock: Clock, *, as_json: bool, compact: bool) -> No
         return
     text = msgspec.json.encode(view)
     print((text if compact else msgspec.json.format(text, indent=2)).decode(), flush=True)
-
-
-def _login_name() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
 
 
 @contextmanager

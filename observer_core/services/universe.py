@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from observer_core.clock import Clock
+from observer_core.clock import NS_PER_S, Clock
 from observer_core.errors import ObserverError
 from observer_core.ids import DayNumber, ShardName
 from observer_core.market.toml_lines import ConfigFileError
@@ -43,6 +43,9 @@ SETTLE_S = 0.15
 """A file that still changes after so long is being written."""
 _SETTLE_LOOKS = 20
 
+FAILING_LIMIT_S = 60.0
+"""So long may a download fail before it is an alarm: the broker rebuilds its files every morning."""
+
 Tell = Callable[[str, str, str, str], Awaitable[None]]
 """Record an event: name, severity, subject, text."""
 
@@ -69,6 +72,7 @@ class UniverseKeeper:
         """What is wrong at this moment, "" = nothing."""
         self._told: set[str] = set()
         """Alarms since all was well: trying again does not repeat them."""
+        self._failing_since_ns: int | None = None
 
     async def keep(self, today: DayNumber) -> bool:
         """Look at day, shards, file, pins and requests, and act on what changed; False = try again after a pause."""
@@ -126,9 +130,12 @@ class UniverseKeeper:
                 await asyncio.to_thread(write_universe, self._paths, universe)
             self.in_force = universe
             self._place(anew=True)
+        except RefusedUniverseError as error:
+            await self._refuse(requests, "refused", "universe_refused", error)
+            return False
         except (ObserverError, OSError) as error:
             self.in_force = before
-            await self._refuse(requests, "refused", "universe_refused", error)
+            await self._fail(requests, error)
             return False
         self._handled = inputs
         self._settle(complaint)
@@ -161,7 +168,7 @@ class UniverseKeeper:
             await self._refuse(requests, "refused", "universe_refused", error)
         except (ObserverError, OSError) as error:
             # What failed was not the file: it is tried again.
-            await self._refuse(requests, "failed", "universe_reload_failed", error)
+            await self._fail(requests, error)
             return False
         self._handled = inputs
         return True
@@ -232,10 +239,22 @@ class UniverseKeeper:
             in_force = self.in_force.name if self.in_force else "none"
             await self._tell(event, "error", "universe", f"{text} (universe in force: {in_force})")
 
+    async def _fail(self, requests: list[Request], error: Exception) -> None:
+        """Note what failed and may succeed the next time; an alarm only when it goes on failing."""
+        now_ns = self._clock.monotonic_ns()
+        self._failing_since_ns = self._failing_since_ns or now_ns
+        if now_ns - self._failing_since_ns >= FAILING_LIMIT_S * NS_PER_S:
+            await self._refuse(requests, "failed", "universe_failed", error)
+        else:
+            self.note = str(error)
+            self._answer(requests, "failed", str(error))
+            logger.warning("universe not built", extra={"error": str(error)})
+
     def _settle(self, complaint: str = "") -> None:
         """Forget what was wrong, but for one complaint that remains."""
         self.note = complaint
         self._told = {complaint} if complaint else set()
+        self._failing_since_ns = None
 
     async def _tell_begun(self, universe: Universe, before: Universe | None, requests: list[Request]) -> None:
         then, now = (before.codes if before else frozenset()), universe.codes
@@ -248,7 +267,7 @@ class UniverseKeeper:
 
     async def _tell_changed(self, universe: Universe, plan: Plan, requests: list[Request]) -> None:
         self._settle()
-        by = "; ".join(f"{item.verb} {named(item.symbols)} by {item.who}: {item.reason}" for item in requests)
+        by = "; ".join(f"{_words(item)} by {item.who}: {item.reason}" for item in requests)
         parts = [f"universe reload {plan.text}", by or f"by {universe.origin}", oversights(universe)]
         text = "; ".join(part for part in parts if part)
         self._answer(requests, "applied", text, plan=plan)
@@ -277,3 +296,7 @@ class UniverseKeeper:
             write_outcome(self._paths, outcome)
         except OSError as error:
             logger.warning("outcome not written", extra={"error": str(error)})
+
+
+def _words(request: Request) -> str:
+    return f"{request.verb} {named(request.symbols)}" if request.symbols else request.verb

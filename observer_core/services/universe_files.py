@@ -11,11 +11,13 @@ from pathlib import Path
 
 import msgspec
 
+from observer_core.errors import ConfigError
 from observer_core.ids import DayNumber
 from observer_core.journal.files import replace_durably, sync_directory
 from observer_core.market.universe import Universe, decode_universe, encode_universe
 from observer_core.market.universe_plan import Plan
 from observer_core.paths import Paths
+from observer_core.services.assignment import Assignment, read_assignment
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +85,20 @@ def newest_universe(paths: Paths) -> Universe | None:
     days = sorted({int(stem) for stem in stems if stem.isdigit()}, reverse=True)
     found = (read_universe(paths, DayNumber(day)) for day in days)
     return next((universe for universe in found if universe is not None), None)
+
+
+def in_force(paths: Paths) -> tuple[Universe, Assignment]:
+    """Return universe and assignment in force.
+
+    Raises:
+        ConfigError: there is none yet.
+    """
+    universe, assignment = newest_universe(paths), read_assignment(paths)
+    if universe is None or assignment is None:
+        raise ConfigError(
+            f"there is no universe in {paths.universe} yet: did maintenance run with this data directory?"
+        )
+    return universe, assignment
 
 
 def next_sequence(paths: Paths, day: DayNumber) -> int:
