@@ -18,6 +18,7 @@ import typer
 from observer_core.bus.request import Requester, new_request_id
 from observer_core.cli.operator_name import login_name
 from observer_core.cli.output import status_lines, ticket_line
+from observer_core.cli.replay import replay_command
 from observer_core.cli.universe import app as universe
 from observer_core.clock import NS_PER_S, Clock, SystemClock
 from observer_core.errors import ConfigError, LinkError
@@ -44,6 +45,7 @@ app = typer.Typer(
 )
 database = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The schema of the Postgres database.")
 app.add_typer(database, name="db")
+app.command("replay")(replay_command)
 app.add_typer(universe, name="universe")
 
 Target = Annotated[str, typer.Argument(metavar="NAME", help="Process, as `observerctl status` names it.")]
