@@ -11,6 +11,8 @@ from observer_core.journal.files import list_segments
 from observer_core.journal.format import Frame, SegmentHeader, SegmentName, scan_frames, unpack_header
 
 CHUNK_BYTES = 1024 * 1024
+WALK_BYTES = 128 * 1024
+"""Half the time of larger pieces, which leave the processor's cache; every restarted shard walks once."""
 _HEADER_READ_BYTES = 4096
 
 
@@ -144,9 +146,9 @@ def payload_spans(reader: SegmentReader) -> tuple[list[tuple[int, int]], int, bo
         OSError: the file cannot be read.
     """
     spans: list[tuple[int, int]] = []
-    piece = reader.read(0)
+    piece = reader.read(0, WALK_BYTES)
     while True:
         spans.extend((frame.end_offset - len(frame.payload), frame.end_offset) for frame in piece.frames)
         if piece.at_end:
             return spans, piece.end_offset, piece.damaged
-        piece = reader.read(piece.end_offset)
+        piece = reader.read(piece.end_offset, WALK_BYTES)
