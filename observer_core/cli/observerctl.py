@@ -16,6 +16,7 @@ import msgspec
 import typer
 
 from observer_core.bus.request import Requester, new_request_id
+from observer_core.cli.journal import app as journal
 from observer_core.cli.operator_name import login_name
 from observer_core.cli.output import status_lines, ticket_line
 from observer_core.cli.replay import replay_command
@@ -45,8 +46,9 @@ app = typer.Typer(
 )
 database = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The schema of the Postgres database.")
 app.add_typer(database, name="db")
-app.command("replay")(replay_command)
 app.add_typer(universe, name="universe")
+app.add_typer(journal, name="journal")
+app.command("replay")(replay_command)
 
 Target = Annotated[str, typer.Argument(metavar="NAME", help="Process, as `observerctl status` names it.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; goes to the audit log.")]
