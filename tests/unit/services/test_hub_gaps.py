@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from observer_core.clock import kst_midnight_ns
 from observer_core.messages import Gap, Track
@@ -98,3 +99,15 @@ def test_a_file_that_was_cut_is_read_anew_and_a_missing_archive_is_empty(tmp_pat
     assert ids(archive, 10.1) == ["a", "b"]
     path.write_text(archived("a"))
     assert ids(archive, 10.2) == ["a"]
+
+
+def test_a_sealed_file_is_read_once_and_a_damaged_one_passed_over(tmp_path: Path) -> None:
+    hour = tmp_path / "system/2026/11/20/10"
+    hour.mkdir(parents=True)
+    content = (archived("a") + '{"kind":"event"}\n' + archived("b")).encode()
+    (hour / "swing-0.jsonl.zst").write_bytes(zstandard.compress(content))
+    (hour / "swing-1.jsonl.zst").write_bytes(zstandard.compress(content)[:-9])
+    (hour / "swing-2.jsonl").write_text(archived("c"))
+    archive = GapArchive(tmp_path)
+    assert sorted(ids(archive, 10.5)) == ["a", "b", "c"]
+    assert ids(archive, 10.6) == []
