@@ -8,6 +8,7 @@ within the minute.
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import hashlib
 import logging
@@ -139,6 +140,8 @@ class TokenStore:
         self._issue = issue
         self._clock = clock
         self._held: IssuedToken | None = None
+        self._unwritten: _Cache | None = None
+        """What the disk did not take."""
         self.waiting = False
         """Whether a caller waits for the broker's minute to pass: for the status line."""
 
@@ -248,6 +251,11 @@ class TokenStore:
                 directory.chmod(0o700)
 
     def _read(self) -> _Cache:
+        cache = self._read_file()
+        unwritten = self._unwritten
+        return unwritten if unwritten is not None and unwritten.attempted_ns > cache.attempted_ns else cache
+
+    def _read_file(self) -> _Cache:
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=_Cache)
         except FileNotFoundError:
@@ -258,11 +266,26 @@ class TokenStore:
             return _Cache(attempted_ns=self._path.stat().st_mtime_ns)
 
     def _write(self, cache: _Cache) -> None:
+        """Write the cache for all processes; on a full disk this one goes on with what it has in memory."""
+        try:
+            self._write_file(cache)
+        except OSError as error:
+            self._unwritten = cache
+            logger.error("token cache not written", extra={"file": self._path.name, "error": str(error)})
+        else:
+            self._unwritten = None
+
+    def _write_file(self, cache: _Cache) -> None:
         temporary = self._path.with_suffix(f".{os.getpid()}.tmp")
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        content = msgspec.json.encode(cache)
         try:
-            os.write(fd, msgspec.json.encode(cache))
+            if os.write(fd, content) != len(content):
+                raise OSError(errno.ENOSPC, "no space left for the whole token cache")
             os.fsync(fd)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
         finally:
             os.close(fd)
         temporary.replace(self._path)

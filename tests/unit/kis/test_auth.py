@@ -1,6 +1,7 @@
 """Tokens are asked for as seldom as the broker demands, whoever asks and whatever happened before."""
 
 import asyncio
+import resource
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -195,3 +196,28 @@ def test_files_are_private_and_named_after_nothing(tmp_path: Path, broker: _Brok
     first, second = (cache_path(directory, key, url) for url in ("https://a", "https://b"))
     assert first != second
     assert "kkkk" not in str(first)
+
+
+@pytest.mark.parametrize("room_bytes", [0, 40])
+def test_a_full_disk_costs_the_sharing_of_a_token_and_neither_the_token_nor_the_spacing(
+    tmp_path: Path, broker: _Broker, room_bytes: int
+) -> None:
+    store = _store(tmp_path, broker)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    async def body() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room_bytes, hard))
+        try:
+            first = await store.token()
+            assert await store.token() == first
+            assert await store.renew(first) != first
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
+        # With room again, the next one is for everybody.
+        third = await store.renew(await store.token())
+        assert await _store(tmp_path, broker).token() == third
+
+    _run(body)
+    assert len(broker.asked_ns) == 3
+    assert _apart(broker)
