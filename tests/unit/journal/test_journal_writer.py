@@ -1,5 +1,7 @@
 """The journal writer on a real directory: epochs, rotation, syncing, a disk that is full."""
 
+import errno
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -150,3 +152,45 @@ def test_what_was_synced_survives_a_cut_at_the_durable_position(tmp_path: Path) 
     with (tmp_path / name.file_name).open("rb+") as segment:
         segment.truncate(durable.end_offset)
     assert payloads(tmp_path) == [b"synced %d" % seq for seq in range(1, 6)]
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT])
+def test_after_a_failed_sync_the_next_batch_begins_a_new_segment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    journal = writer(tmp_path)
+    journal.append(b"before", 1, NINE_OCLOCK_NS)
+    durable = journal.durable_position
+
+    def refused(_descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", refused)
+        with pytest.raises(JournalError):
+            journal.sync()
+    assert journal.durable_position == durable
+    journal.append(b"after", 2, NINE_OCLOCK_NS)
+    assert [name.ordinal for name in list_segments(tmp_path)] == [0, 1]
+    assert journal.sync() == journal.position
+    assert payloads(tmp_path) == [b"before", b"after"]
+    journal.close()
+
+
+def test_an_unreadable_medium_refuses_the_batch_and_takes_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = writer(tmp_path)
+    journal.append(b"before", 1, NINE_OCLOCK_NS)
+
+    def refused(*_arguments: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "writev", refused)
+        patched.setattr(os, "ftruncate", refused)
+        with pytest.raises(JournalError):
+            journal.append(b"lost", 2, NINE_OCLOCK_NS)
+    journal.append(b"after", 2, NINE_OCLOCK_NS)
+    assert len(list_segments(tmp_path)) == 2, "its end is in doubt"
+    assert payloads(tmp_path) == [b"before", b"after"]
