@@ -12,6 +12,8 @@ from observer_core.services.journal_followers import NO_LAG, Lag
 
 _OVERDUE_NS = NS_PER_S
 """A loop that has not measured for so long is held up by its sink: the lag goes on growing without it."""
+_HELD_UP_NS = 3 * NS_PER_S
+"""A loop that has not measured for so long is waiting for its sink, whatever it believed before."""
 
 
 @dataclass(slots=True)
@@ -49,7 +51,10 @@ class WriterFigures:
         """Return the status message; the only caller is the thread that sends it."""
         self.status_seq += 1
         since_ns = clock.monotonic_ns() - self.measured_monotonic_ns if self.measured_monotonic_ns else 0
-        note = self.note
+        state, note = self.state, self.note
+        if since_ns > _HELD_UP_NS and state in {"live", "catching_up"}:
+            # A store on a unix socket that stands still breaks no connection: nothing else would ever say so.
+            state, note = "waiting", f"the store has not answered for {since_ns // NS_PER_S} s"
         if not self.offsets_known:
             note = f"{note}; lag is an upper bound until the store answers" if note else note
         return WriterStatus(
@@ -57,7 +62,7 @@ class WriterFigures:
             pid=pid,
             status_seq=self.status_seq,
             as_of_ns=clock.now_ns(),
-            state=self.state,
+            state=state,
             note=note,
             records_total=self.records_total,
             errors_total=self.errors_total + self.journal_errors_total,
