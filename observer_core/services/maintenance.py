@@ -8,7 +8,6 @@ import asyncio
 import logging
 import os
 import signal
-from random import Random
 
 from msgspec.structs import replace
 
@@ -18,7 +17,6 @@ from observer_core.errors import JournalError, MalformedMessage, ProcessError
 from observer_core.exit_codes import ExitCode
 from observer_core.ids import ShardName
 from observer_core.messages import ServiceStatus
-from observer_core.pacing.backoff import Backoff
 from observer_core.services.calendar_check import CalendarCheck
 from observer_core.services.config_watch import DirectoryWatch
 from observer_core.services.context import ChildContext
@@ -27,10 +25,6 @@ from observer_core.services.maintenance_archive import keep_archive
 from observer_core.services.universe import UniverseKeeper
 
 logger = logging.getLogger(__name__)
-
-LOOK_S = 1.0
-RETRY_FLOOR_S = 0.2
-RETRY_CAP_S = 30.0
 
 
 class Maintenance:
@@ -55,7 +49,6 @@ class Maintenance:
         self._keeper = UniverseKeeper(self._settings, self._clock, self._events.tell)
         self._calendar = CalendarCheck(self._settings, self._clock, self._events.tell)
         self._reported: tuple[int, int] | None = None
-        self._backoff = Backoff(RETRY_FLOOR_S, RETRY_CAP_S, Random())  # noqa: S311 - jitter, not a secret
 
     async def run(self) -> int:
         """Work until told to stop."""
@@ -70,11 +63,8 @@ class Maintenance:
         archivist = asyncio.create_task(keep_archive(self._settings, self._clock))
         while not self._stopping.is_set():
             await self._calendar.keep()
-            if await self._keep_universe():
-                self._backoff.stable()
-                await self._rest(LOOK_S)
-            else:
-                await self._rest(self._backoff.next_delay_s())
+            await self._keep_universe()
+            await self._rest(self._keeper.rest_s)
         await watcher
         archivist.cancel()
         reporter.cancel()
@@ -82,16 +72,16 @@ class Maintenance:
         self._events.close()
         return ExitCode.OK
 
-    async def _keep_universe(self) -> bool:
-        """Put the day's universe in force if it is not yet, or what changed of it; return whether all is done."""
+    async def _keep_universe(self) -> None:
+        """Put the day's universe in force if it is not yet, or what changed of it."""
         keeper = self._keeper
         today = kst_day(self._clock.now_ns())
         try:
-            done = await keeper.keep(today)
+            await keeper.keep(today)
         except OSError as error:
             logger.warning("universe not kept", extra={"error": str(error)})
-            self._note("waiting", str(error), failed=True)
-            return False
+            self._note("waiting", str(error))
+            return
         if keeper.assignment is not None:
             reported = (keeper.assignment.version, len(keeper.assignment.swing))
             if reported != self._reported:
@@ -99,11 +89,10 @@ class Maintenance:
                 self._reported = reported
         universe = keeper.in_force
         if universe is None:
-            self._note("waiting", keeper.note, failed=not done)
+            self._note("waiting", keeper.note)
         else:
             text = f"universe {universe.name}: {len(universe.members):,} symbols"
-            self._note("running", f"{text}; {keeper.note}" if keeper.note else text, failed=not done)
-        return done
+            self._note("running", f"{text}; {keeper.note}" if keeper.note else text)
 
     async def _rest(self, seconds: float) -> None:
         """Wait for the stop, a change of the configuration, or so long."""
@@ -122,10 +111,8 @@ class Maintenance:
         except MalformedMessage as error:
             logger.warning("order not understood", extra={"error": str(error)})
 
-    def _note(self, state: str, note: str, *, failed: bool = False) -> None:
-        self._status = replace(
-            self._status, state=state, note=note, errors_total=self._status.errors_total + int(failed)
-        )
+    def _note(self, state: str, note: str) -> None:
+        self._status = replace(self._status, state=state, note=note, errors_total=self._keeper.failures_total)
 
     async def _report(self) -> None:
         interval_s = self._settings.status_interval_ms * NS_PER_MS / NS_PER_S

@@ -7,6 +7,7 @@ cannot be had or is refused, the shards keep what they have.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from random import Random
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -18,6 +19,7 @@ from observer_core.market.toml_lines import ConfigFileError
 from observer_core.market.universe import Rules, Universe, build_universe
 from observer_core.market.universe_config import Guard
 from observer_core.market.universe_plan import Plan, judge_size, make_plan, named
+from observer_core.pacing.backoff import Backoff
 from observer_core.services.assignment import Assignment, Collectors, deal_out, read_assignment, write_assignment
 from observer_core.services.scaling import shards_in_force
 from observer_core.services.universe_files import (
@@ -28,6 +30,7 @@ from observer_core.services.universe_files import (
     next_sequence,
     read_pins,
     read_universe,
+    set_listings_aside,
     take_requests,
     write_outcome,
     write_pins,
@@ -42,6 +45,10 @@ logger = logging.getLogger(__name__)
 SETTLE_S = 0.15
 """A file that still changes after so long is being written."""
 _SETTLE_LOOKS = 20
+
+LOOK_S = 1.0
+RETRY_FLOOR_S = 0.2
+RETRY_CAP_S = 300.0
 
 FAILING_LIMIT_S = 60.0
 """So long may a download fail before it is an alarm: the broker rebuilds its files every morning."""
@@ -65,27 +72,49 @@ class UniverseKeeper:
         self._tell = tell
         self._handled: _Inputs | None = None
         """What was applied or refused last: the same again needs no work."""
+        self._tried: _Inputs | None = None
+        self._retry_ns: int = 0
+        self._backoff = Backoff(RETRY_FLOOR_S, RETRY_CAP_S, Random())  # noqa: S311 - jitter, not a secret
         self._collectors: Collectors | None = None
         self.in_force: Universe | None = None
         self.assignment: Assignment | None = None
         self.note = ""
         """What is wrong at this moment, "" = nothing."""
+        self.failures_total = 0
         self._told: set[str] = set()
         """Alarms since all was well: trying again does not repeat them."""
         self._failing_since_ns: int | None = None
 
+    @property
+    def rest_s(self) -> float:
+        """Return how long the owner may rest before it looks again."""
+        left_s = (self._retry_ns - self._clock.monotonic_ns()) / NS_PER_S
+        return min(LOOK_S, left_s) if left_s > 0 else LOOK_S
+
     async def keep(self, today: DayNumber) -> bool:
-        """Look at day, shards, file, pins and requests, and act on what changed; False = try again after a pause."""
+        """Look at day, shards, file, pins and requests, and act on what changed; return whether all is in force.
+
+        What failed is tried again after a pause, or at once when an operator changes something.
+        """
         self.in_force = self.in_force or newest_universe(self._paths)
         requests = take_requests(self._paths)
         self._obey(requests)
         inputs = await self._settled_inputs()
         self._place()
+        if inputs == self._tried and not requests and self._clock.monotonic_ns() < self._retry_ns:
+            return False
+        self._tried = inputs
         if self.in_force is None or self.in_force.day != today:
-            return await self._begin_day(today, inputs, requests)
-        if inputs != self._handled or requests:
-            return await self._change(self.in_force, inputs, requests)
-        return True
+            done = await self._begin_day(today, inputs, requests)
+        elif inputs != self._handled or requests:
+            done = await self._change(self.in_force, inputs, requests)
+        else:
+            return True
+        if done:
+            self._backoff.stable()
+        else:
+            self._retry_ns = self._clock.monotonic_ns() + int(self._backoff.next_delay_s() * NS_PER_S)
+        return done
 
     def _obey(self, requests: list[Request]) -> None:
         """Carry out what requests say about pins."""
@@ -131,6 +160,7 @@ class UniverseKeeper:
             self.in_force = universe
             self._place(anew=True)
         except RefusedUniverseError as error:
+            set_listings_aside(self._paths, today)
             await self._refuse(requests, "refused", "universe_refused", error)
             return False
         except (ObserverError, OSError) as error:
@@ -233,6 +263,7 @@ class UniverseKeeper:
         text = str(error)
         problems = tuple(error.problems) if isinstance(error, ConfigFileError) else (text,)
         self._answer(requests, state, text, problems=problems)
+        self.failures_total += 1
         self.note = text
         if text not in self._told:
             self._told.add(text)
@@ -247,6 +278,7 @@ class UniverseKeeper:
             await self._refuse(requests, "failed", "universe_failed", error)
         else:
             self.note = str(error)
+            self.failures_total += 1
             self._answer(requests, "failed", str(error))
             logger.warning("universe not built", extra={"error": str(error)})
 

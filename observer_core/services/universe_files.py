@@ -7,6 +7,7 @@ maintenance writes pins and outcomes; anybody who may write there can leave a re
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -137,8 +138,16 @@ def keep_listings(paths: Paths, day: DayNumber, files: dict[str, bytes]) -> None
         replace_durably(listing_file(paths, day, board), body)
     days = sorted({path.name[:8] for path in paths.listings.glob("[0-9]*-*.mst.zip")})
     for old in days[:-_LISTING_DAYS_KEPT]:
-        for path in paths.listings.glob(f"{old}-*.mst.zip"):
+        for path in paths.listings.glob(f"{old}-*.mst.zip*"):
             path.unlink(missing_ok=True)
+
+
+def set_listings_aside(paths: Paths, day: DayNumber) -> None:
+    """Take a day's listing files out of the cache but keep them to look at: the next try downloads anew."""
+    for board in BOARD_FILES:
+        path = listing_file(paths, day, board)
+        with suppress(FileNotFoundError):
+            path.replace(path.with_name(f"{path.name}.refused"))
 
 
 def cached_listings(paths: Paths, day: DayNumber) -> dict[str, bytes] | None:

@@ -4,10 +4,11 @@ Separate from the keeper of the universe, which decides what of them is collecte
 """
 
 import asyncio
+import logging
 
 from observer_core.errors import ObserverError
 from observer_core.ids import DayNumber
-from observer_core.kis.master import parse_master
+from observer_core.kis.master import MasterFileError, parse_master
 from observer_core.kis.transport import download_file
 from observer_core.market.listings import Listing
 from observer_core.market.universe import Universe
@@ -15,6 +16,8 @@ from observer_core.market.universe_config import Guard
 from observer_core.market.universe_plan import judge_listings
 from observer_core.services.universe_files import BOARD_FILES, cached_listings, keep_listings
 from observer_core.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 
 class RefusedUniverseError(ObserverError):
@@ -27,16 +30,22 @@ async def fetch_listings(
     """Return a day's listings.
 
     Raises:
-        RefusedUniverseError: a downloaded board lost too many of the listings it had before.
-        ObserverError: a file cannot be had or read.
+        RefusedUniverseError: a downloaded file is damaged, or lost too many of the listings it had before.
+        ObserverError: a file cannot be had.
     """
     files = await asyncio.to_thread(cached_listings, settings.paths, day)
     if files is not None:
-        return await asyncio.to_thread(parse_listings, files)
+        try:
+            return await asyncio.to_thread(parse_listings, files)
+        except MasterFileError as error:
+            logger.warning("cached listing file damaged: downloading it again", extra={"error": str(error)})
     files = {}
     for board, file_name in BOARD_FILES.items():
         files[board] = await download_file(f"{settings.master_url}/{file_name}", settings.user_agent)
-    listings = await asyncio.to_thread(parse_listings, files)
+    try:
+        listings = await asyncio.to_thread(parse_listings, files)
+    except MasterFileError as error:
+        raise RefusedUniverseError(f"{error}; not adopted") from error
     boards = {board: sum(listing.board == board for listing in listings) for board in BOARD_FILES}
     problem = judge_listings(boards, before.boards if before else {}, guard)
     if problem is not None and not accept_size:
