@@ -163,7 +163,7 @@ def _writer_table(rows: Sequence[WriterRow]) -> list[str]:
 def _disk_table(view: SystemView) -> list[str]:
     if not view.disk:
         return []
-    header = ("MOUNT", "HOLDS", "TOTAL", "FREE", "OURS", "GROWTH", "FULL IN")
+    header = ("MOUNT", "HOLDS", "TOTAL", "FREE", "OURS", "GROWTH", "FULL IN", "LADDER")
     cells = [
         (
             row.mount,
@@ -173,10 +173,11 @@ def _disk_table(view: SystemView) -> list[str]:
             size(row.ours_bytes),
             _UNKNOWN if row.growth_bytes_per_s is None else f"{size(int(row.growth_bytes_per_s))}/s",
             duration(row.time_to_full_s),
+            f"{row.level}: {row.measure}" if row.measure else row.level,
         )
         for row in view.disk
     ]
-    return table(header, cells, frozenset(header) - {"MOUNT", "HOLDS"})
+    return table(header, cells, frozenset(header) - {"MOUNT", "HOLDS", "LADDER"})
 
 
 def _short_facts(view: SystemView) -> list[str]:

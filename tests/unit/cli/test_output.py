@@ -60,6 +60,7 @@ def test_everything_of_the_view_is_there() -> None:
             DiskRow(
                 mount="/data", purposes=("data",), total_bytes=10**12, free_bytes=5 * 10**11, ours_bytes=10**9,
                 growth_bytes_per_s=1_000_000.0, time_to_full_s=500_000.0, as_of_ns=NOW_NS,
+                level="trim", measure="raw payloads are left out",
             ),
         ),
         budgets=(BudgetRow(appkey=0, limit_per_s=18.0, used_last_s=17, refused_total=0, as_of_ns=NOW_NS),),
@@ -69,7 +70,7 @@ def test_everything_of_the_view_is_there() -> None:
     )  # fmt: skip
     text = "\n".join(status_lines(view, at(0)))
     for part in (
-        "25.0 MB", "12,345", "catching_up", "1.2 ms", "4.0 s", "/data", "1.0 MB/s", "5d18h", "17 of 18 calls/s",
+        "25.0 MB", "12,345", "catching_up", "1.2 ms", "4.0 s", "/data", "1.0 MB/s", "trim: raw payloads", "5d18h", "17 of 18 calls/s",
         "gaps: 1 open, 2 today", "09:00:00 restart", "lease: lee", "warning vi 005930: started",
     ):  # fmt: skip
         assert part in text, part
