@@ -7,11 +7,11 @@ import random
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from observer_core import logs
-from observer_core.clock import SystemClock
+from observer_core.clock import Clock, SystemClock
 from observer_core.errors import ConfigError, ProcessError
 from observer_core.exit_codes import ExitCode
 from observer_core.locks import hold
@@ -37,6 +37,7 @@ class Installation:
     children: tuple[ChildSpec, ...]
     shard_spec: SpecOf | None = sweeping_shard
     """Describes a sweeping shard that is added later; None = their number cannot change."""
+    clock: Clock = field(default_factory=SystemClock)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,7 +84,7 @@ def run(installation: Installation, limits: Limits) -> int:
 
 
 def _arbiter(installation: Installation, limits: Limits) -> Arbiter:
-    clock = SystemClock()
+    clock = installation.clock
     paths = installation.settings.paths
     memory_file = paths.state / "supervisor.json"
     now = Moment(clock.monotonic_ns(), clock.now_ns())

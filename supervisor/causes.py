@@ -4,6 +4,7 @@ Separate from the policy because the tally, the fleet rule and the reports all r
 """
 
 import signal
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -63,14 +64,43 @@ _BY_CODE = {
 _OUTSIDERS = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
 """Signals that somebody sends; the others are faults of the process."""
 
-DEPENDENCIES = {
-    Cause.CONNECT: "the broker or the database",
+_DEPENDENCIES = {
     Cause.CONFIG: "the configuration",
     Cause.LOCKED: "locks held by another process",
     Cause.OOM: "the memory of this machine",
     Cause.SPAWN: "the memory or process limit of this machine",
 }
-"""What probably fails when several processes die of one cause."""
+"""What probably fails when several processes die of one cause, whoever they are."""
+
+_WORDS = (
+    (("token", "oauth", "appkey", "egw00103", "egw00121", "egw00123", "egw00133"), "the broker's access tokens"),
+    (("postgres", "database", "sqlstate", "relation "), "the database"),
+    (("websocket", "approval", "handshake"), "the broker's stream (WebSocket)"),
+)
+"""What last words speak of, most telling first."""
+
+_BY_KINDS = (
+    (frozenset({"writer"}), "the database"),
+    (frozenset({"swing"}), "the broker's REST service"),
+    (frozenset({"scalp"}), "the broker's stream (WebSocket)"),
+    (frozenset({"swing", "scalp"}), "the exchange: REST and stream alike"),
+)
+
+
+def suspect(cause: Cause, kinds: Collection[str], texts: Collection[str]) -> str:
+    """Return what probably fails when processes of these kinds die of one cause with these sentences."""
+    if cause in _DEPENDENCIES:
+        return _DEPENDENCIES[cause]
+    if cause not in {Cause.CONNECT, Cause.CRASH, Cause.FINISHED}:
+        return "something they share"
+    said = " ".join(texts).lower()
+    for words, dependency in _WORDS:
+        if any(word in said for word in words):
+            return dependency
+    if cause is Cause.CONNECT:
+        found = (dependency for group, dependency in _BY_KINDS if group == set(kinds))
+        return next(found, "the exchange or the database")
+    return "something they share"
 
 
 def judge(end: Exit, *, commanded: bool = False, hung: bool = False) -> tuple[Cause, str]:

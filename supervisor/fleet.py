@@ -7,9 +7,10 @@ Separate from the policy of one child because only here children are compared.
 import random
 from dataclasses import dataclass, field
 
-from supervisor.causes import DEPENDENCIES, Cause
+from supervisor.causes import Death, suspect
 from supervisor.limits import Limits, ns
 from supervisor.orders import Notice
+from supervisor.specs import ChildSpec
 
 
 @dataclass(slots=True)
@@ -29,10 +30,11 @@ class FleetWatch:
     limits: Limits
     rng: random.Random
     incidents: dict[str, Incident] = field(default_factory=dict)
-    _recent: list[tuple[int, str, str]] = field(default_factory=list)
+    _recent: list[tuple[int, ChildSpec, str, str]] = field(default_factory=list)
 
-    def died(self, name: str, cause: Cause, key: str, at_ns: int) -> tuple[Incident | None, list[Notice]]:
+    def died(self, spec: ChildSpec, death: Death, key: str, at_ns: int) -> tuple[Incident | None, list[Notice]]:
         """Return the incident this death belongs to, if any, and the notice when it opens."""
+        name = spec.name
         incident = self.incidents.get(key)
         if incident is not None:
             incident.members.add(name)
@@ -42,17 +44,18 @@ class FleetWatch:
                 incident.until_ns = at_ns + ns(incident.pause_s)
             return incident, []
         self._recent = [entry for entry in self._recent if at_ns - entry[0] < ns(self.limits.fleet_window_s)]
-        self._recent.append((at_ns, name, key))
-        members = {other for _, other, theirs in self._recent if theirs == key}
+        self._recent.append((at_ns, spec, key, death.text))
+        alike = [(other, text) for _, other, theirs, text in self._recent if theirs == key]
+        members: set[str] = {other.name for other, _ in alike}
         if len(members) < self.limits.fleet_children:
             return None, []
         pause_s = self.limits.fleet_pause_s
         opened = Incident(key, at_ns + ns(pause_s), pause_s, members)
         self.incidents[key] = opened
-        suspect = DEPENDENCIES.get(cause, "something they share")
+        dependency = suspect(death.cause, {other.kind for other, _ in alike}, [text for _, text in alike])
         text = (
             f"{len(members)} processes died of one cause ({key}): {', '.join(sorted(members))}; "
-            f"suspect {suspect}; restarts paused for {pause_s:g} s"
+            f"suspect {dependency}; restarts paused for {pause_s:g} s"
         )
         return opened, [Notice("incident_opened", "critical", "tree", text)]
 

@@ -11,7 +11,7 @@ from typing import assert_never
 from observer_core.exit_codes import ExitCode
 from observer_core.messages import Order, Verb
 from supervisor import policy
-from supervisor.causes import Exit, fleet_key
+from supervisor.causes import Death, Exit, fleet_key
 from supervisor.fleet import FleetWatch
 from supervisor.limits import Limits, ns
 from supervisor.orders import (
@@ -208,7 +208,8 @@ class Tree:
             return []
         cause, text = policy.verdict(child, end)
         key = None if self.stopping else fleet_key(cause, end.status)
-        incident, opened = (None, []) if key is None else self._fleet.died(child.name, cause, key, now.monotonic_ns)
+        death = Death(now.wall_ns, cause, text)
+        incident, opened = (None, []) if key is None else self._fleet.died(child.spec, death, key, now.monotonic_ns)
         if self._shutdown is not None:
             self._shutdown.ended(child, end)
         commands = self._put(

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from observer_core.exit_codes import ExitCode
-from supervisor.causes import Cause, Exit, fleet_key, judge
+from supervisor.causes import Cause, Exit, fleet_key, judge, suspect
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,24 @@ def test_only_faults_make_an_incident() -> None:
     assert fleet_key(Cause.SIGNAL, -signal.SIGABRT) == "signal 6 SIGABRT"
     assert fleet_key(Cause.CRASH, 1) != fleet_key(Cause.CRASH, 3)
     assert fleet_key(Cause.CONNECT, 65) == "connect"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "texts", "expected"),
+    [
+        ({"swing", "scalp"}, ["exit code 65 CONNECT: EGW00103 appkey is not valid"], "access tokens"),
+        ({"swing"}, ["exit code 65 CONNECT: refused"], "REST"),
+        ({"scalp"}, ["exit code 65 CONNECT: refused"], "stream"),
+        ({"swing", "scalp"}, ["exit code 65 CONNECT: refused"], "exchange"),
+        ({"writer"}, ["exit code 65 CONNECT: refused"], "database"),
+        ({"writer", "hub"}, ["exit code 65 CONNECT"], "exchange or the database"),
+        ({"swing"}, ["exit code 65 CONNECT: SQLSTATE 28P01"], "database"),
+    ],
+)
+def test_an_incident_names_the_dependency(kinds: set[str], texts: list[str], expected: str) -> None:
+    assert expected in suspect(Cause.CONNECT, kinds, texts)
+
+
+def test_what_no_sentence_tells_is_not_made_up() -> None:
+    assert suspect(Cause.CRASH, {"swing"}, ["exit code 1 FAILED"]) == "something they share"
+    assert "memory" in suspect(Cause.OOM, {"swing"}, [])

@@ -117,7 +117,7 @@ def test_same_cause_in_several_children_is_one_incident() -> None:
     opened = [notice for notice in history.notices if notice.event == "incident_opened"]
     assert len(opened) == 1
     assert "connect" in opened[0].text
-    assert "the broker or the database" in opened[0].text
+    assert "suspect the broker's REST service" in opened[0].text
     # The first two were restarted before the third death made it an incident; now they die again and wait.
     for name in ("swing-0", "swing-1"):
         history.die(name, ExitCode.CONNECT)
