@@ -240,7 +240,7 @@ class SymbolTape:
         session = self._session
         if session is None or origin_ns >= session.last_ns:
             return "opening", self._next_opening_ns()
-        if origin_ns < session.open_ns:
+        if origin_ns <= session.open_ns:
             return "opening", session.open_ns + self._jitter_ns()
         return self._schedule(origin_ns)
 
