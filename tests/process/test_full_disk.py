@@ -176,7 +176,8 @@ def test_a_full_archive_volume_holds_up_the_archive_only(start: Callable[..., Wa
     swing = next(row for row in rows_of(watched.run) if row.name == "swing-0")
     assert kill_and_await(watched.run, swing).recovery_s < 10
     view = watched.until(lambda view: disk(view, watched.volumes["logs"]).level == "drop", "full logs are shown")
-    watched.until(grows_beyond(collected(view)), "collection goes on")
+    view = watched.until(grows_beyond(collected(view)), "collection goes on")
+    assert {row.name for row in view.processes if row.restarts} == {"swing-0"}
     for name in ("logs", "tokens", "run"):
         watched.volumes[name].free()
 
