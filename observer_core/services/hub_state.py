@@ -69,7 +69,12 @@ class HubState:
         self._published_ns = 0
 
     def add_tree(self, tree: TreeReport) -> None:
-        """Take the supervisor's report of all its children."""
+        """Take the supervisor's report of all its children; one that was scaled away is forgotten at once."""
+        if self.tree is not None:
+            left = {report.name for report in tree.processes}
+            for report in self.tree.processes:
+                if report.name not in left:
+                    self._statuses.pop(report.name, None)
         self.tree = tree
 
     def add_status(self, status: StatusMessage) -> None:
