@@ -216,7 +216,9 @@ class WriterLoop:
         figures.malformed_total = self.followers.malformed_total + self.subscriber.malformed_total
         figures.journal_errors_total = self.followers.errors_total
         figures.rejected_total = self.sink.rejected_total
-        figures.note = self.sink.note
+        missing = self.followers.missing_total
+        notes = (self.sink.note, f"{missing:,} records are missing in the journals" if missing else "")
+        figures.note = "; ".join(note for note in notes if note)
         figures.current_files = self.sink.current_files()
         if self._sink_open:
             figures.state = "catching_up" if behind else "live"

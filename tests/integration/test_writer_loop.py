@@ -237,6 +237,7 @@ def test_the_oracle_sees_a_record_removed_from_the_journal(tmp_path: Path) -> No
         segments[1].unlink()
         (tmp_path / "elsewhere").rename(writer.journals)
         wait_until(lambda: len(archived(tmp_path)) == 2, "what is left")
+        wait_until(lambda: "1 records are missing" in writer.loop.figures.note, "the writer says so")
         writer.stop()
     assert sorted(archived(tmp_path)) != sorted(side.keys)
     assert writer.loop.followers.missing_total == 1
