@@ -4,11 +4,14 @@ import io
 import json
 import struct
 import zlib
-from collections import Counter
+from bisect import bisect_right, insort
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from pathlib import Path
+from sys import intern
 from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
@@ -54,6 +57,8 @@ class Archive:
     keys: Counter[Key] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
     damaged_lines: list[str] = field(default_factory=list)
+    identities: dict[Identity, Identity] = field(default_factory=dict)
+    """Each identity once, shared with the ledger's: they are most of the memory."""
 
 
 def exchange_time(source_time_ns: int | None) -> str:
@@ -64,9 +69,9 @@ def exchange_time(source_time_ns: int | None) -> str:
     return at.strftime("%Y%m%d%H%M%S")
 
 
-def read_jsonl(data_dir: Path) -> Archive:
+def read_jsonl(data_dir: Path, identities: dict[Identity, Identity] | None = None) -> Archive:
     """Read every archive file below swing, scalp and system."""
-    archive = Archive()
+    archive = Archive(identities={} if identities is None else identities)
     for track in ("swing", "scalp", "system"):
         for path in sorted((data_dir / track).rglob("*.jsonl*")):
             if path.suffix in {".jsonl", ".zst"} and not _is_copy(path):
@@ -101,12 +106,13 @@ def _read_file(path: Path, archive: Archive) -> None:
 
 
 def _take(line: dict[str, Any], archive: Archive) -> None:
-    key = Key(line["shard"], line["epoch"], line["seq"])
-    kind = line["kind"]
+    key = Key(intern(line["shard"]), line["epoch"], line["seq"])
+    kind = intern(line["kind"])
     archive.keys[key] += 1
     archive.kinds[kind] += 1
     if kind in OBSERVATIONS:
         identity = identity_of(kind, line, exchange_time(line["source_time_ns"]))
+        identity = archive.identities.setdefault(identity, identity)
         archive.observations.append(Archived(key, identity, line["received_ns"]))
     elif kind == "gap":
         archive.gaps[line["gap_id"]] = Covered(
@@ -114,15 +120,17 @@ def _take(line: dict[str, Any], archive: Archive) -> None:
         )
 
 
-def read_postgres(dsn: str) -> dict[Key, tuple[str, str, int | None, int | None]]:
-    """Return kind, symbol, price and cumulative volume of every row of `pattern_records` by key."""
-    rows: dict[Key, tuple[str, str, int | None, int | None]] = {}
+Row = tuple[str, str, int | None, int | None]
+"""Kind, symbol, price and cumulative volume of a row."""
+
+
+def read_postgres(dsn: str) -> Iterator[tuple[Key, Row]]:
+    """Yield every row of `pattern_records` with its key; never holds them all."""
     with psycopg.connect(dsn, autocommit=False) as connection, connection.cursor(name="books") as cursor:
         cursor.itersize = 20_000
         cursor.execute("SELECT shard, epoch, seq, kind, symbol, price, cumulative_volume FROM pattern_records")
         for shard, epoch, seq, kind, symbol, price, cumulative in cursor:
-            rows[Key(shard, epoch, seq)] = (kind, symbol, price, cumulative)
-    return rows
+            yield Key(shard, epoch, seq), (kind, symbol, price, cumulative)
 
 
 PREAMBLE = struct.Struct(">8sII")
@@ -132,15 +140,50 @@ FRAME = struct.Struct(">IIQ")
 CHECKED = struct.Struct(">IQ")
 
 
-def read_journals(data_dir: Path) -> set[Key]:
+class Journalled:
+    """The keys of all journalled records, kept as runs of numbers: a day has millions of them."""
+
+    def __init__(self) -> None:
+        self._runs: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
+        self._oldest: dict[str, tuple[int, int]] = {}
+
+    def add(self, shard: str, epoch: int, first: int, last: int) -> None:
+        """Add the records `first` to `last` of a shard's epoch."""
+        self._oldest[shard] = min(self._oldest.get(shard, (epoch, first)), (epoch, first))
+        runs = self._runs[shard, epoch]
+        if runs and runs[-1][0] <= first <= runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], max(last, runs[-1][1]))
+        else:
+            insort(runs, (first, last))
+
+    def __contains__(self, key: Key) -> bool:
+        """Return whether a record is journalled."""
+        runs = self._runs.get((key.shard, key.epoch), [])
+        position = bisect_right(runs, key.seq, key=itemgetter(0)) - 1
+        return position >= 0 and key.seq <= runs[position][1]
+
+    def __iter__(self) -> Iterator[Key]:
+        """Yield every key, runs that overlap more than once."""
+        for (shard, epoch), runs in self._runs.items():
+            for first, last in runs:
+                yield from (Key(shard, epoch, seq) for seq in range(first, last + 1))
+
+    def lacks(self, key: Key) -> bool:
+        """Return whether a record should be journalled and is not: older ones may be gone by retention."""
+        oldest = self._oldest.get(key.shard)
+        return oldest is not None and (key.epoch, key.seq) >= oldest and key not in self
+
+
+def read_journals(data_dir: Path) -> Journalled:
     """Return the keys of all records in all journal segments, parsed here from the bytes."""
-    keys: set[Key] = set()
+    journalled = Journalled()
     for path in sorted((data_dir / "journal").glob("*/*.seg")):
         for payload in _payloads(path.read_bytes()):
             batch = msgspec.msgpack.decode(payload)
             shard, epoch, first = batch["shard"], batch["epoch"], batch["first_seq"]
-            keys.update(Key(shard, epoch, first + index) for index in range(len(batch["records"])))
-    return keys
+            if batch["records"]:
+                journalled.add(shard, epoch, first, first + len(batch["records"]) - 1)
+    return journalled
 
 
 def _payloads(raw: bytes) -> Iterator[bytes]:

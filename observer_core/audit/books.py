@@ -6,7 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from observer_core.audit.archive import Archive, Archived, Covered, Key, read_journals, read_jsonl, read_postgres
+from observer_core.audit.archive import (
+    Archive,
+    Archived,
+    Covered,
+    Journalled,
+    Key,
+    Row,
+    read_journals,
+    read_jsonl,
+    read_postgres,
+)
 from observer_core.audit.ledger import OBSERVATIONS, Identity, Ledger, Sent, read_ledger
 
 EXAMPLES_SHOWN = 5
@@ -51,7 +61,7 @@ class Books:
 def balance(ledger_file: Path, data_dir: Path, dsn: str | None) -> Books:
     """Read everything and compare. `dsn=None` leaves Postgres out."""
     ledger = read_ledger(ledger_file)
-    archive = read_jsonl(data_dir)
+    archive = read_jsonl(data_dir, ledger.identities)
     books = Books(gaps=len(archive.gaps), refused=ledger.refused, outages=list(archive.gaps.values()))
     compare_sent(ledger, archive, books)
     compare_keys(archive, read_journals(data_dir), books)
@@ -105,7 +115,7 @@ def _unmatched(sent: list[Sent], archived: list[Archived], books: Books) -> list
     return sent
 
 
-def compare_keys(archive: Archive, journalled: set[Key], books: Books) -> None:
+def compare_keys(archive: Archive, journalled: Journalled, books: Books) -> None:
     """Check that the archive holds every journalled record exactly once, in undamaged lines."""
     _fault(books, "damaged archive lines", archive.damaged_lines)
     doubled = {key for key, count in archive.keys.items() if count > 1}
@@ -113,24 +123,28 @@ def compare_keys(archive: Archive, journalled: set[Key], books: Books) -> None:
         {entry.key: entry.received_ns for entry in archive.observations if entry.key in doubled}.values()
     )
     _fault(books, "doubled in the archive", doubled)
-    _fault(books, "journalled, not in the archive", journalled.difference(archive.keys))
-    # Segments may be gone by retention, records of a living journal may not be invented.
-    shards = {key.shard for key in journalled}
-    _fault(books, "archived, not journalled", [k for k in archive.keys if k.shard in shards and k not in journalled])
+    _fault(books, "journalled, not in the archive", (key for key in journalled if key not in archive.keys))
+    _fault(books, "archived, not journalled", (key for key in archive.keys if journalled.lacks(key)))
 
 
-def compare_rows(archive: Archive, rows: dict[Key, tuple[str, str, int | None, int | None]], books: Books) -> None:
+def compare_rows(archive: Archive, rows: Iterable[tuple[Key, Row]], books: Books) -> None:
     """Check that Postgres holds exactly the observations of the archive, with the same content."""
-    for kind, *_rest in rows.values():
-        books.rows[kind] += 1
     wanted = {entry.key: entry.identity for entry in archive.observations}
-    _fault(books, "archived, no row in Postgres", wanted.keys() - rows.keys())
-    _fault(books, "row in Postgres, not archived", rows.keys() - wanted.keys())
-    different = [key for key in wanted.keys() & rows.keys() if not _same(wanted[key], rows[key])]
+    strange: list[Key] = []
+    different: list[Key] = []
+    for key, row in rows:
+        books.rows[row[0]] += 1
+        identity = wanted.pop(key, None)
+        if identity is None:
+            strange.append(key)
+        elif not _same(identity, row):
+            different.append(key)
+    _fault(books, "archived, no row in Postgres", wanted)
+    _fault(books, "row in Postgres, not archived", strange)
     _fault(books, "different in Postgres", different)
 
 
-def _same(identity: Identity, row: tuple[str, str, int | None, int | None]) -> bool:
+def _same(identity: Identity, row: Row) -> bool:
     kind, symbol, price, cumulative = row
     if (kind, symbol) != (identity.kind, identity.symbol) or (cumulative or 0) != identity.cumulative_volume:
         return False

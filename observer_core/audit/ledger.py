@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from sys import intern
 from typing import NamedTuple
 
 OBSERVATIONS = ("trade", "quote", "book")
@@ -32,6 +33,8 @@ class Ledger(NamedTuple):
     sent: list[Sent]
     refused: int
     sessions: int
+    identities: "dict[Identity, Identity]" = {}  # noqa: RUF012 - never changed
+    """Each identity once: they are most of the memory."""
 
 
 def identity_of(kind: str, line: dict[str, object], exchange_time: str) -> Identity:
@@ -41,9 +44,9 @@ def identity_of(kind: str, line: dict[str, object], exchange_time: str) -> Ident
         return int(str(line.get(name) or 0))
 
     return Identity(
-        kind,
-        str(line["symbol"]),
-        "" if kind == "quote" else exchange_time,
+        intern(kind),
+        intern(str(line["symbol"])),
+        "" if kind == "quote" else intern(exchange_time),
         0 if kind == "book" else number("price"),
         number("volume") if kind == "trade" else 0,
         number("cumulative_volume"),
@@ -51,12 +54,13 @@ def identity_of(kind: str, line: dict[str, object], exchange_time: str) -> Ident
 
 
 def read_ledger(path: Path) -> Ledger:
-    """Read a ledger file of JSON lines.
+    """Read a ledger file of JSON lines; equal identities become one object.
 
     Raises:
         ValueError: a line is not JSON; names file and line.
     """
     sent: list[Sent] = []
+    identities: dict[Identity, Identity] = {}
     refused = sessions = 0
     with path.open(encoding="utf-8") as lines:
         for number, text in enumerate(lines, start=1):
@@ -67,9 +71,10 @@ def read_ledger(path: Path) -> Ledger:
             kind = line["kind"]
             if kind in OBSERVATIONS:
                 identity = identity_of(kind, line, line["exchange_time"])
+                identity = identities.setdefault(identity, identity)
                 sent.append(Sent(identity, identity.symbol, line["sent_ns"]))
             elif kind == "refused":
                 refused += 1
             elif kind == "session_opened":
                 sessions += 1
-    return Ledger(sent, refused, sessions)
+    return Ledger(sent, refused, sessions, identities)

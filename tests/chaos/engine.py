@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 
 from tests.chaos.faults import Fault, SkippedError
-from tests.chaos.kills import kill_random
+from tests.chaos.kills import Victims, kill_random
 from tests.chaos.slopes import Sampler
 from tests.chaos.system import ChaosSystem
 
@@ -48,6 +48,7 @@ class Engine:
         self._faults = faults
         self._random = Random(f"{seed} faults")
         self._seed = seed
+        self._victims = Victims(system)
         self._quiet = [threading.Lock() for _ in range(KILL_STREAMS if kills else 0)]
         """Each held by a kill until its victim is back; a fault that wants to be alone holds all of them."""
         self._under_fault = ""
@@ -83,7 +84,7 @@ class Engine:
         under = " during another fault" if self._under_fault else ""
         begun_ns = self._system.now_ns()
         try:
-            kill = kill_random(self._system, random)
+            kill = kill_random(self._system, self._victims, random)
         except TimeoutError as error:
             self._note(Injection(f"kill -9{under}", begun_ns, begun_ns, None, str(error)))
             return

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import threading
 from dataclasses import dataclass
 
 from observer_core.clock import NS_PER_S, SystemClock
@@ -11,8 +12,11 @@ from supervisor.demo_run import DemoRun
 
 RECOVERY_PATIENCE_S = 90.0
 KINDS = ("swing", "scalp", "writer", "hub", "maintenance")
-SETTLED_S = 11.0
-"""Older than this a process counts as stable for the supervisor."""
+SETTLED_S = 12.0
+"""Running for longer than this a process counts as stable for the supervisor."""
+CRASH_WINDOW_S = 60.0
+UNSETTLED_KILLS_LIMIT = 2
+"""Per process and window of the supervisor's crash-loop rule, which strikes at five."""
 UNSETTLED_SHARE = 0.15
 """So many of the kills may hit a process that has not proved itself: the back-off is a part of what is tested."""
 
@@ -52,15 +56,48 @@ def kill_and_await(run: DemoRun, row: ProcessRow) -> Kill:
     raise TimeoutError(f"{row.name} did not come back within {waited_s:.0f} s: {seen}")
 
 
-def kill_random(run: DemoRun, generator: random.Random) -> Kill | None:
-    """Kill a process drawn at random, mostly one that has proved itself; None when nothing may be killed now."""
-    alive = sorted((row for row in rows_of(run) if row.state == "running" and row.pid), key=lambda row: row.name)
-    settled = [row for row in alive if (row.uptime_s or 0.0) > SETTLED_S]
-    choice = alive if generator.random() < UNSETTLED_SHARE else settled
-    if not choice:
-        return None
-    row = generator.choice(choice)
+class Victims:
+    """Draws the next process to kill; used by several threads.
+
+    Mostly one that has proved itself. Killed too often before that, it would be quarantined as a crash loop: that is
+    the supervisor's rule for a process that cannot run, and not what is tested here.
+    """
+
+    def __init__(self, run: DemoRun) -> None:
+        self._run = run
+        self._clock = SystemClock()
+        self._running_since_s: dict[int, float] = {}
+        self._unsettled_kills_s: dict[str, list[float]] = {}
+        self._drawing = threading.Lock()
+
+    def draw(self, generator: random.Random) -> ProcessRow | None:
+        """Return a process; None when nothing may be killed now."""
+        rows = [row for row in rows_of(self._run) if row.state == "running" and row.pid]
+        with self._drawing:
+            now_s = self._clock.monotonic_ns() / NS_PER_S
+            since = {row.pid: self._running_since_s.get(row.pid, now_s) for row in rows if row.pid}
+            self._running_since_s = since
+            settled = [row for row in rows if row.pid and now_s - since[row.pid] > SETTLED_S]
+            others = [row for row in rows if row not in settled and self._may_be_killed_unsettled(row.name, now_s)]
+            unsettled = generator.random() < UNSETTLED_SHARE
+            choice = sorted(others if unsettled else settled, key=lambda row: row.name)
+            if not choice:
+                return None
+            row = generator.choice(choice)
+            if unsettled:
+                self._unsettled_kills_s.setdefault(row.name, []).append(now_s)
+            return row
+
+    def _may_be_killed_unsettled(self, name: str, now_s: float) -> bool:
+        recent = [at_s for at_s in self._unsettled_kills_s.get(name, []) if now_s - at_s < CRASH_WINDOW_S]
+        self._unsettled_kills_s[name] = recent
+        return len(recent) < UNSETTLED_KILLS_LIMIT
+
+
+def kill_random(run: DemoRun, victims: Victims, generator: random.Random) -> Kill | None:
+    """Kill a process drawn at random; None when nothing may be killed now."""
+    row = victims.draw(generator)
     try:
-        return kill_and_await(run, row)
+        return None if row is None else kill_and_await(run, row)
     except ProcessLookupError:
         return None
