@@ -1,0 +1,96 @@
+"""The real tree on an exchange that outlives it: lost supervisors, second ones, and shards that stand still."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from observer_core.exit_codes import ExitCode
+from observer_core.journal.files import list_segments
+from observer_core.journal.reader import SegmentReader, payload_spans
+from observer_core.messages import Gap, GapReason, decode_batch
+from tests.fixtures.loopback_tree import LoopbackTree, moment
+from tests.fixtures.supervised import alive, children_of, until
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+
+CHILDREN = {"hub", "jsonl", "maintenance", "scalp-0", "swing-0", "swing-1"}
+
+
+def test_a_killed_supervisor_takes_its_children_along_and_a_second_start_takes_over(tmp_path: Path) -> None:
+    with LoopbackTree(tmp_path / "tree", swing_shards=2) as tree:
+        for _ in range(2):
+            tree.collecting(2)
+            until(lambda: _sessions(tree) == 1, "no stream session", tree.log, deadline_s=30)
+            pids = tree.pids()
+            assert set(pids) == CHILDREN
+            killed = moment()
+            tree.process.kill()
+            tree.process.wait()
+            until(lambda gone=pids: not any(map(alive, gone.values())), "a child is left", deadline_s=2)  # type: ignore[misc]
+            assert moment() - killed < 2.0
+            tree.start()
+        tree.collecting(2)
+        until(lambda: _sessions(tree) == 1, "no stream session", tree.log, deadline_s=30)
+        stats = tree.stats()
+        assert set(stats["sessions_maximum"].values()) == {1}, "two sessions of one appkey at a time"
+        assert stats["connects_by_appkey"]["0"] >= 3
+        assert tree.stop() == 0
+
+
+def test_a_second_instance_is_refused_and_disturbs_nobody(tmp_path: Path) -> None:
+    with LoopbackTree(tmp_path / "tree") as tree:
+        tree.collecting(1)
+        before = tree.pids()
+        second = tree.another()
+        assert second.wait(20) == ExitCode.LOCKED
+        [refusal] = [line for line in tree.log().splitlines() if "is in use" in line]
+        assert str(tree.process.pid) in refusal
+        assert tree.pids() == before
+        tree.collecting(1)
+
+
+def test_a_shard_that_stands_still_is_dumped_killed_and_replaced(tmp_path: Path) -> None:
+    with LoopbackTree(tmp_path / "tree", swing_shards=2, limits={"hang_after_s": 3.0}) as tree:
+        tree.collecting(2)
+        before = tree.pids()
+        stopped = moment()
+        os.kill(before["swing-0"], signal.SIGSTOP)
+        until(lambda: tree.pids().get("swing-0", before["swing-0"]) != before["swing-0"], "not replaced", tree.log)
+        assert moment() - stopped < 3.0 + 3.0
+        tree.collecting(2)
+        after = tree.pids()
+        assert {name: pid for name, pid in after.items() if name != "swing-0"} == {
+            name: pid for name, pid in before.items() if name != "swing-0"
+        }
+        stacks = (tree.paths.logs / "swing-0.stacks").read_text()
+        assert "Current thread" in stacks
+        assert "asyncio" in stacks
+        until(lambda: _causes(tree).get("hang") == 1, "the death is not in the view", tree.log)
+        assert "Z" not in children_of(tree.process.pid).values()
+        until(lambda: _restart_gaps(tree, "swing-0") == 1, "no gap record", tree.log)
+
+
+def _sessions(tree: LoopbackTree) -> int:
+    return sum(tree.stats()["sessions_now"].values())
+
+
+def _causes(tree: LoopbackTree) -> dict[str, int]:
+    view = tree.view()
+    rows = [row for row in view.processes if row.name == "swing-0"] if view else []
+    assert all(len(row.deaths) == sum(row.deaths_by_cause.values()) for row in rows)
+    return rows[0].deaths_by_cause if rows else {}
+
+
+def _restart_gaps(tree: LoopbackTree, shard: str) -> int:
+    """Return how many restart gaps the shard has opened."""
+    directory = tree.paths.journals / shard
+    opened: set[str] = set()
+    for name in list_segments(directory):
+        with SegmentReader(directory / name.file_name) as reader:
+            for begin, end in payload_spans(reader)[0]:
+                for record in decode_batch(reader.read_span(begin, end)).records:
+                    if isinstance(record, Gap) and record.reason == GapReason.RESTART:
+                        opened.add(record.gap_id)
+    return len(opened)
