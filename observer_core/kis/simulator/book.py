@@ -7,12 +7,15 @@ and costs nothing while nobody does.
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from observer_core.market.prices import tick_size
 
 LEVELS: Final = 10
+_LADDERS_KEPT: Final = 8_192
+"""Ladders of prices kept: the same few are asked for again and again."""
 _UNPACK: Final = struct.Struct("<20H").unpack
 _PACK: Final = struct.Struct("<QQ").pack
 _DEPTH: Final = tuple(0.6 + 0.18 * level for level in range(LEVELS)) * 2
@@ -55,8 +58,8 @@ def step_down(price: int, etp: bool) -> int:
 
 def book_at(touch: Touch, symbol_key: bytes, stamp: tuple[int, int]) -> Book:
     """Return the book for a touch; `symbol_key` (<= 64 bytes) and `stamp` choose the sizes."""
-    ask_prices = _climb(touch)
-    bid_prices = _descend(touch)
+    ask_prices = _climb(touch.ask, touch.upper, touch.etp)
+    bid_prices = _descend(touch.bid, touch.lower, touch.etp)
     noise = _UNPACK(blake2b(_PACK(*stamp), digest_size=40, key=symbol_key).digest())
     scale = touch.typical_volume / 32_768
     sizes = [1 + int(scale * depth * (value + 400)) for depth, value in zip(_DEPTH, noise, strict=True)]
@@ -65,17 +68,19 @@ def book_at(touch: Touch, symbol_key: bytes, stamp: tuple[int, int]) -> Book:
     return Book(ask_prices, bid_prices, ask_sizes, bid_sizes, sum(ask_sizes), sum(bid_sizes))
 
 
-def _climb(touch: Touch) -> tuple[int, ...]:
-    price, levels = touch.ask, []
+@lru_cache(maxsize=_LADDERS_KEPT)
+def _climb(price: int, upper: int, etp: bool) -> tuple[int, ...]:
+    levels = []
     for _ in range(LEVELS):
-        levels.append(price if price <= touch.upper else 0)
-        price = step_up(price, touch.etp)
+        levels.append(price if price <= upper else 0)
+        price = step_up(price, etp)
     return tuple(levels)
 
 
-def _descend(touch: Touch) -> tuple[int, ...]:
-    price, levels = touch.bid, []
+@lru_cache(maxsize=_LADDERS_KEPT)
+def _descend(price: int, lower: int, etp: bool) -> tuple[int, ...]:
+    levels = []
     for _ in range(LEVELS):
-        levels.append(price if price >= touch.lower else 0)
-        price = step_down(price, touch.etp)
+        levels.append(price if price >= lower else 0)
+        price = step_down(price, etp)
     return tuple(levels)
