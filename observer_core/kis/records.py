@@ -57,9 +57,11 @@ class StreamParser:
         layout = _LAYOUTS.get(frame.tr_id)
         if layout is None:
             return [_whole_frame(frame, received_ns, "unknown_stream")]
-        if not frame.even:
-            return list(self._salvage(frame, layout, received_ns))
         width = frame.width
+        known = self._widths.get(frame.tr_id, layout.documented_width)
+        # A frame cut short can divide evenly by chance; then its records are too narrow to be any.
+        if not frame.even or (width < layout.minimum_width and len(frame.fields) >= known):
+            return list(self._salvage(frame, layout, received_ns))
         if width < layout.minimum_width:
             return [_whole_frame(frame, received_ns, "too_few_fields")]
         if self._widths.get(frame.tr_id) != width:

@@ -81,7 +81,8 @@ class RestPort:
         if self._gate.loses_connection() and request.client is not None:
             self._venue.counters.rest_dropped += 1
             self._connections.close((request.client.host, request.client.port))
-            return Response(status_code=500)  # written to a connection that is closing: nobody receives it
+            await asyncio.sleep(0)
+            return Response(status_code=500)  # for a connection that is gone: nobody receives it
         return None
 
     def _in_maintenance(self, span: str) -> bool:

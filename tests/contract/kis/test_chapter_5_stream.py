@@ -271,6 +271,16 @@ def test_one_damaged_field_costs_its_own_record_only(data: st.DataObject) -> Non
             assert essence(record) == records[number][1]
 
 
+def test_a_cut_frame_that_divides_evenly_by_chance_keeps_its_whole_records() -> None:
+    records = [trade_fields(47, ACML_VOL=str(1_000 + number)) for number in range(20)]
+    fields = [field for record in records for field in record][: 19 * 47 + 7]
+    assert len(fields) % 20 == 0
+    results = decoded(f"0|H0STCNT0|020|{'^'.join(fields)}")
+    assert [record.cumulative_volume for record in results if isinstance(record, Trade)] == list(range(1_000, 1_019))
+    assert isinstance(results[-1], Rejection)
+    assert results[-1].reasons == ("frame_cut_short", "records_lost:1")
+
+
 def test_a_book_without_one_side_is_an_observation() -> None:
     blank = {f"ASKP{level}": "0" for level in range(1, 11)} | {f"ASKP_RSQN{level}": "0" for level in range(1, 11)}
     (record,) = StreamParser(keep_raw=False).parse(frame("H0STASP0", book_fields(**blank)), RECEIVED_NS)
