@@ -3,6 +3,7 @@
 Part of maintenance; what the shards do about it they decide themselves by the same votes.
 """
 
+import asyncio
 import logging
 from datetime import date
 from random import Random
@@ -21,11 +22,14 @@ ASK_FROM_HOUR = 6
 """Korean time: after the broker's nightly maintenance, before anything opens."""
 RETRY_S = 900.0
 TRIES_A_DAY = 4
+ASK_LIMIT_S = 30.0
+"""Longest wait for one answer, a wait for a token included."""
+LOOK_S = 1.0
 _VOTES_KEPT_DAYS = 10
 
 
 class CalendarCheck:
-    """The calendar's watchman; `keep` is called about once a second."""
+    """The calendar's watchman."""
 
     def __init__(self, settings: Settings, clock: Clock, tell: Tell) -> None:
         self._settings = settings
@@ -33,9 +37,20 @@ class CalendarCheck:
         self._tell = tell
         self._watch = CalendarWatch(settings.paths, clock)
         self._day: date | None = None
+        self.asked = 0
+        """How often the broker was asked."""
         self._tries = 0
         self._next_try_ns = 0
         self._told: set[str] = set()
+
+    async def run(self) -> None:
+        """Look once a second until cancelled; a task of its own, because asking the broker may take a while."""
+        while True:
+            try:
+                await self.keep()
+            except OSError as error:
+                logger.warning("calendar not checked", extra={"error": str(error)})
+            await asyncio.sleep(LOOK_S)
 
     async def keep(self) -> None:
         """Ask the broker when it is time, and tell what is new; a forced market is not checked."""
@@ -64,11 +79,13 @@ class CalendarCheck:
 
     async def _ask(self, day: date) -> None:
         self._tries += 1
+        self.asked += 1
         self._next_try_ns = self._clock.monotonic_ns() + int(RETRY_S * NS_PER_S)
         client = open_rest(self._settings, AppKeyOrdinal(0), self._clock, Random())  # noqa: S311 - jitter
         try:
-            days = await client.opening_days(day)
-        except (FeedError, MalformedMessage) as error:
+            async with asyncio.timeout(ASK_LIMIT_S):
+                days = await client.opening_days(day)
+        except (FeedError, MalformedMessage, TimeoutError) as error:
             logger.warning("broker not asked about the day", extra={"error": str(error), "tries": self._tries})
             return
         finally:

@@ -42,6 +42,7 @@ class EventJournal:
             clock,
         )
         self._untold: list[Event] = []
+        self._syncing = asyncio.Lock()
 
     async def tell(self, name: str, severity: str, subject: str, text: str) -> None:
         """Record an event durably; one that the journal does not take is tried again with the next."""
@@ -51,7 +52,8 @@ class EventJournal:
         try:
             self._recorder.append(self._untold, now_ns)
             self._untold.clear()
-            await asyncio.to_thread(self._recorder.sync)
+            async with self._syncing:
+                await asyncio.to_thread(self._recorder.sync)
         except JournalError as error:
             logger.error("event not journalled", extra={"event": name, "error": str(error)})
 

@@ -58,16 +58,19 @@ class Maintenance:
         if self._context.control_fd >= 0:
             loop.add_reader(self._context.control_fd, self._read_orders)
         self._context.report_ready()
-        reporter = asyncio.create_task(self._report())
+        chores = [
+            asyncio.create_task(self._report()),
+            asyncio.create_task(self._calendar.run()),
+            asyncio.create_task(keep_archive(self._settings, self._clock)),
+        ]
         watcher = asyncio.create_task(self._watch.run(self._stopping))
-        archivist = asyncio.create_task(keep_archive(self._settings, self._clock))
         while not self._stopping.is_set():
-            await self._calendar.keep()
             await self._keep_universe()
             await self._rest(self._keeper.rest_s)
         await watcher
-        archivist.cancel()
-        reporter.cancel()
+        for chore in chores:
+            chore.cancel()
+        await asyncio.wait(chores)
         self._sender.close()
         self._events.close()
         return ExitCode.OK

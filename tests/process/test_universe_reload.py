@@ -4,12 +4,17 @@ Judged from outside: by the archive's own lines for the first record of a new sy
 """
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from observer_core.clock import NS_PER_S
+from observer_core.clock import NS_PER_S, SystemClock
+from observer_core.market.universe import hottest
+from observer_core.services.assignment import read_assignment
 from observer_core.services.universe_files import Outcome, newest_universe, read_outcome
 from supervisor.demo_run import DemoRun
 from tests.fixtures.journals import wait_until
@@ -61,6 +66,63 @@ def lives(run: DemoRun) -> dict[str, tuple[int | None, int]]:
     view = run.view()
     assert view is not None
     return {row.name: (row.pid, row.restarts) for row in view.processes}
+
+
+def observerctl(run: DemoRun, *arguments: str) -> str:
+    """Run `observerctl universe` against the demo and return what it printed."""
+    paths = run.paths
+    environment = {
+        **os.environ,
+        "OBSERVER_DATA_DIR": str(paths.data),
+        "OBSERVER_LOG_DIR": str(paths.logs),
+        "OBSERVER_CONFIG_DIR": str(paths.config),
+        "OBSERVER_RUN_DIR": str(paths.run),
+    }
+    command = [sys.executable, "-m", "observer_core.cli.observerctl", "universe", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def first_trade_ns(data: Path, symbol: str) -> int | None:
+    """Return the receive time of a symbol's first trade in the archive."""
+    for path in sorted((data / "scalp").rglob("*.jsonl")):
+        for raw in path.read_bytes().split(b"\n")[:-1]:
+            line = json.loads(raw)
+            if line["kind"] == "trade" and line["symbol"] == symbol:
+                return int(line["received_ns"])
+    return None
+
+
+def test_a_pinned_symbol_takes_a_place_in_the_open_stream(run: DemoRun) -> None:
+    universe = newest_universe(run.paths)
+    assert universe is not None
+    streams = read_assignment(run.paths)
+    assert streams is not None
+    held = {symbol for symbols in streams.scalp.values() for symbol in symbols}
+    wanted = next(symbol for symbol in hottest(universe) if symbol not in held)
+    lives_before = lives(run)
+
+    asked_ns = SystemClock().now_ns()
+    printed = observerctl(run, "pin", wanted, "--reason", "the test wants it", "--operator", "lee")
+    assert f"pin {wanted} by lee: the test wants it" in printed
+    assert "verified: every shard has its symbols" in printed
+    wait_until(lambda: first_trade_ns(run.paths.data, wanted) is not None, f"a trade of {wanted}")
+    first_ns = first_trade_ns(run.paths.data, wanted)
+    assert first_ns is not None
+    assert (first_ns - asked_ns) / NS_PER_S <= FIRST_RECORD_LIMIT_S
+    shown = json.loads(observerctl(run, "show", "--json"))
+    assert shown["rules"]["pins"] == [wanted]
+    assert shown["streams"]["scalp-0"][0] == wanted
+
+    observerctl(run, "unpin", wanted, "--reason", "enough")
+    back = read_assignment(run.paths)
+    assert back is not None
+    assert {symbol for symbols in back.scalp.values() for symbol in symbols} == held
+    assert lives(run) == lives_before
+    assert run.stop() == 0
+    books = run.balance()
+    assert books.balanced, books.table()
 
 
 def test_fifty_more_and_thirty_less_while_everything_runs(run: DemoRun) -> None:
