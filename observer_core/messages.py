@@ -166,6 +166,10 @@ class GapReason(StrEnum):
     """The disk ladder's last step: observations are given up so that gap records and a clean stop still fit."""
     REASSIGNED = "reassigned"
     """The symbols changed shards and the new one could not observe them at once."""
+    CONTINUITY = "continuity"
+    """The exchange's own cumulative volume proves that trades were executed which were never received."""
+    OFF_BOOK = "off_book"
+    """The cumulative volume grew by trades that no stream carries (block, basket): known, not obtainable."""
 
 
 class Rejection(_Record, frozen=True, tag="rejection"):
@@ -257,6 +261,16 @@ class ShardStatus(_Message, frozen=True, kw_only=True, tag="shard"):
     sweep_s: float | None = None
     """Duration of the last complete sweep of this shard's symbols."""
     open_gaps: int = 0
+    completeness: float | None = None
+    """Per cent of what the exchange had for this shard's symbols today that is here; None = not known yet."""
+    stale_symbols: int = 0
+    """Symbols of which nothing has been heard for longer than the market's phase and their liquidity explain."""
+    stale_examples: tuple[str, ...] = ()
+    """Some of them, each with its reason."""
+    duplicates_total: int = 0
+    """Trades that the broker sent again: stored with a mark, counted once."""
+    missed_volume_total: int = 0
+    """Shares of trades that are proved to be missing."""
 
 
 class WriterStatus(_Message, frozen=True, kw_only=True, tag="writer"):

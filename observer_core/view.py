@@ -55,6 +55,12 @@ class ProcessRow(_View, frozen=True, kw_only=True):
     """The newest deaths, newest last: (wall-clock ns, cause, sentence)."""
     deaths_by_cause: dict[str, int] = {}
     """How often each cause stands in the tally of its last hundred deaths."""
+    completeness: float | None = None
+    """Per cent of what the exchange had for a shard's symbols today that is here."""
+    stale_symbols: int = 0
+    stale_examples: tuple[str, ...] = ()
+    duplicates_total: int = 0
+    missed_volume_total: int = 0
 
 
 class WriterRow(_View, frozen=True, kw_only=True):
@@ -112,6 +118,14 @@ class GapView(_View, frozen=True, kw_only=True):
     newest: tuple[str, ...]
     """Short lines, newest first."""
     as_of_ns: int
+    open_by_severity: dict[str, int] = {}
+    """Open gaps by "brief", "minor", "major" and "critical", by their length so far."""
+    today_by_severity: dict[str, int] = {}
+    missed_volume: int = 0
+    """Shares of trades that are proved to be missing today."""
+    completeness_today: dict[str, float] = {}
+    """Per cent by track."""
+    stale_symbols: int = 0
 
 
 class MarketView(_View, frozen=True, kw_only=True):

@@ -92,6 +92,11 @@ def process_row(
         cpu_ms_total=None if reading is None else reading.cpu_ms,
         deaths=() if report is None else report.deaths,
         deaths_by_cause={} if report is None else report.deaths_by_cause,
+        completeness=None if shard is None else shard.completeness,
+        stale_symbols=0 if shard is None else shard.stale_symbols,
+        stale_examples=() if shard is None else shard.stale_examples,
+        duplicates_total=0 if shard is None else shard.duplicates_total,
+        missed_volume_total=0 if shard is None else shard.missed_volume_total,
     )
 
 
