@@ -171,6 +171,16 @@ def seal(live: Path, file: BinaryIO, durable: tuple[int, int]) -> SealedFile | N
     return found
 
 
+def write_sealed(path: Path, lines: Iterable[bytes]) -> None:
+    """Write lines as a sealed file of one frame, durably.
+
+    Raises:
+        OSError: the file may be left in part.
+    """
+    with path.open("wb") as target:
+        _write_frame(target, lines)
+
+
 def remove_live(live: Path) -> None:
     """Remove a live file whose lines are sealed and listed; the caller still holds it."""
     live.unlink()
@@ -187,15 +197,24 @@ def _compress(file: BinaryIO, after: tuple[int, int], partial: Path, former: Pat
             with former.open("rb") as source:
                 while piece := source.read(_PIECE_BYTES):
                     target.write(piece)
-        compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
-        with compressor.stream_writer(target, closefd=False) as frame:
-            for line in _lines(_pieces(file)):
-                if key_of(line) > after:
-                    measured.take(line)
-                    frame.write(line)
-        target.flush()
-        os.fsync(target.fileno())
+        _write_frame(target, _newer(file, after, measured))
     return measured.facts()
+
+
+def _newer(file: BinaryIO, after: tuple[int, int], measured: _Measured) -> Iterator[bytes]:
+    for line in _lines(_pieces(file)):
+        if key_of(line) > after:
+            measured.take(line)
+            yield line
+
+
+def _write_frame(target: BinaryIO, lines: Iterable[bytes]) -> None:
+    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+    with compressor.stream_writer(target, closefd=False) as frame:
+        for line in lines:
+            frame.write(line)
+    target.flush()
+    os.fsync(target.fileno())
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:

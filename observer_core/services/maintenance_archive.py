@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from observer_core.archive.disk_ladder import Ladder, Level
 from observer_core.archive.layout import LIVE_SUFFIX, SEALED_SUFFIX, Window, parse_path
-from observer_core.archive.manifest import read_manifest, write_manifest
+from observer_core.archive.manifest import SealedFile, read_manifest, write_manifest
 from observer_core.archive.retention import Key, read_last_record, removable_segments
 from observer_core.archive.sealing import SealError, examine, held_for_sealing, remove_live, seal, sealed_name
 from observer_core.archive.volumes import VolumeWatch, reserves
@@ -29,6 +29,7 @@ from observer_core.journal.files import list_segments
 from observer_core.journal.format import SegmentName
 from observer_core.journal.low_water import remove_segments
 from observer_core.messages import Track
+from observer_core.services.archive_rebuild import rebuild_sealed
 from observer_core.services.shard_disk import quiet_logs, watched
 from observer_core.settings import Settings
 from observer_core.sinks.jsonl_checkpoint import Checkpoint, load_checkpoint
@@ -105,13 +106,18 @@ class ArchiveKeeper:
         except (OSError, SealError) as error:
             report.problems.append(f"{path}: {error}")
             logger.warning("archive file not sealed", extra={"file": path, "error": str(error)})
+            if isinstance(error, SealError) and sealed_name(live).exists():
+                # It may be the sealed file beside it that is damaged.
+                with suppress(OSError, SealError):
+                    self._list_file(kst_day(window.begins_ns), sealed_name(live))
         else:
             report.sealed += 1
 
     def _list_file(self, day: DayNumber, sealed: Path) -> None:
         manifest_file = self._paths.manifest(day)
         manifest = read_manifest(manifest_file, day)
-        files = {**manifest.files, str(sealed.relative_to(self._paths.data)): examine(sealed)}
+        path = str(sealed.relative_to(self._paths.data))
+        files = {**manifest.files, path: self._examine(sealed, manifest.files.get(path))}
         write_manifest(manifest_file, replace(manifest, files=files))
 
     def _days(self) -> set[DayNumber]:
@@ -139,7 +145,7 @@ class ArchiveKeeper:
                 for sealed in directory.glob(f"??/*{SEALED_SUFFIX}"):
                     path = str(sealed.relative_to(self._paths.data))
                     if path not in files or files[path].sealed_bytes != sealed.stat().st_size:
-                        files[path] = examine(sealed)
+                        files[path] = self._examine(sealed, files.get(path))
             now = replace(manifest, files=files, complete=over and not live)
             if now != manifest:
                 write_manifest(self._paths.manifest(day), now)
@@ -148,6 +154,16 @@ class ArchiveKeeper:
             logger.warning("manifest not written", extra={"day": day, "error": str(error)})
             return False
         return now.complete
+
+    def _examine(self, sealed: Path, listed: SealedFile | None) -> SealedFile:
+        """Return what a sealed file holds; one that was whole once is made anew."""
+        try:
+            return examine(sealed)
+        except SealError:
+            window = parse_path(str(sealed.relative_to(self._paths.data)))
+            if listed is None or window is None:
+                raise
+            return rebuild_sealed(self._paths, sealed, window, listed)
 
     def _journal_directories(self) -> list[Path]:
         with suppress(OSError):

@@ -183,14 +183,18 @@ def _put_aside(path: Path, descriptor: int, end: int) -> None:
 
 
 def _tail_of_sealed(path: Path) -> Offset:
-    # Needed only after the loss of a checkpoint: a writer in normal running never loads the library.
+    # Needed only for lines that come late: a writer in normal running never loads the library.
     import zstandard
 
     tail = NOTHING
     rest = b""
     with path.open("rb") as raw, zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) as reader:
-        while piece := reader.read(_READ_BYTES):
-            *lines, rest = (rest + piece).split(b"\n")
-            if lines and (key := line_key(lines[-1])) is not None:
-                tail = key.offset
+        try:
+            while piece := reader.read(_READ_BYTES):
+                *lines, rest = (rest + piece).split(b"\n")
+                if lines and (key := line_key(lines[-1])) is not None:
+                    tail = key.offset
+        except zstandard.ZstdError as error:
+            # Maintenance makes it anew; what the checkpoint covers is not written again whatever this says.
+            logger.error("sealed file is damaged", extra={"file": str(path), "error": str(error)})
     return tail
