@@ -66,24 +66,24 @@ def _shard_restarts(directory: Path) -> list[float]:
         for _ in range(SHARD_KILLS):
             # Longer than the stable period: each kill is a first failure.
             time.sleep(0.8)
-            known = set(os.listdir(journal))  # noqa: PTH208 - names only, the loop below runs 2,000 times a second
+            epoch = list_segments(journal)[-1].epoch
             victim = tree.pids()["swing-0"]
             begun_ns = _now_ns()
             os.kill(victim, signal.SIGKILL)
-            _soon(lambda before=known: _grown(journal, before), "no new record")  # type: ignore[misc]
+            _soon(lambda before=epoch: _grown(journal, before), "no new record")  # type: ignore[misc]
             found.append((_now_ns() - begun_ns) / 1e6)
-            assert _observed(journal, known), "what was journalled first is no observation"
+            assert _observed(journal, epoch), "what was journalled first is no observation"
     return found
 
 
-def _grown(journal: Path, known: set[str]) -> bool:
-    """Return whether a segment that was not there before holds more than its header."""
-    names = (name for name in os.listdir(journal) if name.endswith(".seg") and name not in known)  # noqa: PTH208
-    return any((journal / name).stat().st_size > SEGMENT_HEADER_LIMIT_BYTES for name in names)
+def _grown(journal: Path, before: int) -> bool:
+    """Return whether a segment of a later epoch holds more than its header."""
+    later = (name for name in list_segments(journal) if name.epoch > before)
+    return any((journal / name.file_name).stat().st_size > SEGMENT_HEADER_LIMIT_BYTES for name in later)
 
 
-def _observed(journal: Path, known: set[str]) -> bool:
-    name = next(name for name in list_segments(journal) if name.file_name not in known)
+def _observed(journal: Path, before: int) -> bool:
+    name = next(name for name in list_segments(journal) if name.epoch > before)
     with SegmentReader(journal / name.file_name) as reader:
         begin, end = payload_spans(reader)[0][0]
         return any(isinstance(record, Quote) for record in decode_batch(reader.read_span(begin, end)).records)
