@@ -17,7 +17,8 @@ from websockets.asyncio.client import connect
 from observer_core.errors import ConfigError
 from observer_core.kis.simulator.cli import main
 from observer_core.kis.simulator.faults import Actions, FaultBoard
-from observer_core.kis.simulator.knobs import Knobs
+from observer_core.kis.simulator.knobs import Knobs, knob_descriptions
+from observer_core.kis.simulator.rest_endpoints import ENDPOINTS
 from tests.fixtures.simulated_exchange import issue_approval, next_records, registration
 
 COMMAND = [sys.executable, "-m", "observer_core.kis.simulator", "--symbols", "40"]
@@ -79,6 +80,15 @@ def test_every_knob_is_switched_at_run_time_and_back() -> None:
             answer = control.post("/faults", json={name: value})
             assert (answer.status_code, answer.json()) == (200, before | {name: value}), name
             assert control.post("/faults", json={name: before[name]}).json() == before
+
+
+def test_the_manual_has_every_knob_action_and_reason() -> None:
+    manual = (Path(__file__).parents[3] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    for name, meaning in knob_descriptions().items():
+        (row,) = (line for line in manual.splitlines() if line.startswith(f"| `{name}` |"))
+        assert row.endswith(f"| {meaning} |")
+    for name in (*Actions.__struct_fields__, *ENDPOINTS):
+        assert f"`{name}`" in manual, name
 
 
 @pytest.mark.parametrize(
