@@ -48,6 +48,7 @@ class CalendarWatch:
         """What is wrong with the override file; the last good overrides stay in force meanwhile."""
         self.today = DayVote(True, True, "")
         """The outcome of today's vote."""
+        self._trades_seen = False
 
     def current(self) -> Calendar:
         """Return the calendar in force."""
@@ -66,6 +67,12 @@ class CalendarWatch:
     def is_session(self) -> bool:
         """Return whether tables and overrides call today a session, whatever the votes say."""
         return self.current().is_session(kst_datetime(self._clock.now_ns()).date())
+
+    @property
+    def trades_seen(self) -> bool:
+        """Return whether trades arrived today although the calendar calls the day closed: its hours mean nothing."""
+        self.current()
+        return self._trades_seen
 
     def record_vote(self, what: Vote) -> bool:
         """Write down what a source says about today; return whether nobody had said so before."""
@@ -90,7 +97,8 @@ class CalendarWatch:
         self._read_overrides()
         calendar = shipped_calendar().with_overrides(self._overrides)
         broker = _word(self._said(day, Vote.BROKER_OPEN), self._said(day, Vote.BROKER_CLOSED))
-        tape = _word(self._said(day, Vote.TAPE_TRADES), self._said(day, Vote.TAPE_SILENT))
+        self._trades_seen = self._said(day, Vote.TAPE_TRADES)
+        tape = _word(self._trades_seen, self._said(day, Vote.TAPE_SILENT))
         is_session = calendar.is_session(day)
         self.today = vote(is_session, broker, tape)
         if self.today.collect and not is_session:

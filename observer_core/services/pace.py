@@ -32,8 +32,10 @@ class Pace:
 
     @property
     def resting(self) -> bool:
-        """Return whether the market is closed."""
-        return not self._forced and self._watch.phase().phase is Phase.CLOSED
+        """Return whether the market is closed, and nobody saw trades on a day that should have none."""
+        if self._forced or self._watch.trades_seen:
+            return False
+        return self._watch.phase().phase is Phase.CLOSED
 
     @property
     def interval_s(self) -> float:
