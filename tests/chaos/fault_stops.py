@@ -9,14 +9,19 @@ from tests.chaos.system import ChaosSystem
 
 STILL_S = (2.0, 6.0)
 HUNG_PATIENCE_S = 60.0
+RUNNING_PATIENCE_S = 40.0
+"""The stream's shard may have to wait for its connect budget."""
 
 
 def pid_of(system: ChaosSystem, name: str) -> int:
-    """Return the pid of a process that runs now; a fault that finds none is skipped."""
-    row = system.row(name)
-    if row is None or row.pid is None or row.state != "running":
-        raise SkippedError(f"{name} does not run")
-    return row.pid
+    """Return the pid of a process that runs, now or soon; a fault that finds none is skipped."""
+    begun_ns = system.monotonic_ns()
+    while system.seconds_since(begun_ns) < RUNNING_PATIENCE_S:
+        row = system.row(name)
+        if row is not None and row.pid is not None and row.state == "running":
+            return row.pid
+        system.sleep(0.1)
+    raise SkippedError(f"{name} does not run")
 
 
 def hold_still(system: ChaosSystem, random: Random, name: str) -> None:

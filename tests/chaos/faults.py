@@ -12,7 +12,16 @@ from random import Random
 
 from tests.chaos.system import ChaosSystem
 
-FAMILIES = ("fault_stops", "fault_tree", "fault_database", "fault_exchange", "fault_network", "fault_tails")
+FAMILIES = (
+    "fault_stops",
+    "fault_tree",
+    "fault_database",
+    "fault_exchange",
+    "fault_network",
+    "fault_tails",
+    "fault_viewers",
+    "fault_universe",
+)
 PATIENCE_S = 90.0
 
 Inject = Callable[[ChaosSystem, Random], None]

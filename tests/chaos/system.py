@@ -35,6 +35,7 @@ class ChaosSystem(DemoRun):
     def __init__(self, directory: Path, *, symbols: int = 2000, seed: int = 1) -> None:
         """Empty the directory, start exchange and database, and put a proxy before each of their addresses."""
         super().__init__(directory, symbols=symbols, seed=seed)
+        self.symbols = symbols
         (self.directory / "logs").mkdir()
         demo = compose_demo(
             DemoOptions(directory=self.directory, run_directory=self.run_directory, symbols=symbols, seed=seed)
