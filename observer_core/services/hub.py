@@ -95,6 +95,8 @@ class Hub:
         self._status_seq = 0
         self._second = 0
         self._supervisor_silent = False
+        self._tree_heard_ns: int | None = None
+        """Monotonic: a wall clock that is set must not look like a silent supervisor."""
         self._viewers = 0
         self._feed = Feed()
         self._disk = disk_watch(settings)
@@ -183,8 +185,8 @@ class Hub:
         self._context.report_progress()
 
     def _notice_silence(self, now_ns: int) -> None:
-        tree = self._state.tree
-        silent = tree is not None and now_ns - tree.as_of_ns > SUPERVISOR_SILENT_NS
+        heard_ns = self._tree_heard_ns
+        silent = heard_ns is not None and self._clock.monotonic_ns() - heard_ns > SUPERVISOR_SILENT_NS
         if silent and not self._supervisor_silent:
             text = "no report for 5 s: processes may start and end unseen"
             self._state.add_event(
@@ -280,6 +282,7 @@ class Hub:
             return
         match message:
             case TreeReport():
+                self._tree_heard_ns = self._clock.monotonic_ns()
                 self._state.add_tree(message)
             case TicketUpdate():
                 self._desk.progress(message)

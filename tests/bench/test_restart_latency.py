@@ -18,8 +18,9 @@ from typing import NamedTuple
 import pytest
 
 from observer_core.journal.files import list_segments
+from observer_core.journal.format import SegmentName
 from observer_core.journal.reader import SegmentReader, payload_spans
-from observer_core.messages import Quote, decode_batch
+from observer_core.messages import Quote, Record, decode_batch
 from tests.fixtures.loopback_tree import LoopbackTree
 from tests.fixtures.supervised import SupervisedTree, alive, until
 
@@ -77,16 +78,23 @@ def _shard_restarts(directory: Path) -> list[float]:
 
 
 def _grown(journal: Path, before: int) -> bool:
-    """Return whether a segment of a later epoch holds more than its header."""
-    later = (name for name in list_segments(journal) if name.epoch > before)
-    return any((journal / name.file_name).stat().st_size > SEGMENT_HEADER_LIMIT_BYTES for name in later)
+    """Return whether a segment of a later epoch holds a whole batch."""
+    later = [name for name in list_segments(journal) if name.epoch > before]
+    return any(
+        (journal / name.file_name).stat().st_size > SEGMENT_HEADER_LIMIT_BYTES and _first_records(journal, name)
+        for name in later
+    )
+
+
+def _first_records(journal: Path, name: SegmentName) -> tuple[Record, ...]:
+    with SegmentReader(journal / name.file_name) as reader:
+        spans = payload_spans(reader)[0]
+        return decode_batch(reader.read_span(*spans[0])).records if spans else ()
 
 
 def _observed(journal: Path, before: int) -> bool:
     name = next(name for name in list_segments(journal) if name.epoch > before)
-    with SegmentReader(journal / name.file_name) as reader:
-        begin, end = payload_spans(reader)[0][0]
-        return any(isinstance(record, Quote) for record in decode_batch(reader.read_span(begin, end)).records)
+    return any(isinstance(record, Quote) for record in _first_records(journal, name))
 
 
 def _own_supervisor(directory: Path) -> Line:
