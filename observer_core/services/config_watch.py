@@ -19,6 +19,22 @@ DEBOUNCE_MS = 200
 _RETRY_S = 5.0
 
 
+_MOUNTS = Path("/proc/self/mountinfo")
+_MOUNT_POINT_FIELD = 4
+
+
+def is_mounted_file(path: Path, mounts: Path = _MOUNTS) -> bool:
+    """Return whether a file is a mount point of its own: then what is renamed over it outside is never seen inside."""
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    points = {fields[_MOUNT_POINT_FIELD] for line in lines if len(fields := line.split()) > _MOUNT_POINT_FIELD}
+    # The kernel writes blanks and the like as octal escapes.
+    escaped = "".join(f"\\{ord(letter):03o}" if letter in " \t\n\\" else letter for letter in str(path.absolute()))
+    return escaped in points
+
+
 class DirectoryWatch:
     """Sets `changed` after every change in a directory; survives that the directory is missing or replaced."""
 

@@ -18,7 +18,7 @@ from observer_core.exit_codes import ExitCode
 from observer_core.ids import ShardName
 from observer_core.messages import ServiceStatus
 from observer_core.services.calendar_check import CalendarCheck
-from observer_core.services.config_watch import DirectoryWatch
+from observer_core.services.config_watch import DirectoryWatch, is_mounted_file
 from observer_core.services.context import ChildContext
 from observer_core.services.event_journal import EventJournal
 from observer_core.services.maintenance_archive import keep_archive
@@ -64,6 +64,7 @@ class Maintenance:
             asyncio.create_task(keep_archive(self._settings, self._clock)),
         ]
         watcher = asyncio.create_task(self._watch.run(self._stopping))
+        await self._look_at_mounts()
         while not self._stopping.is_set():
             await self._keep_universe()
             await self._rest(self._keeper.rest_s)
@@ -74,6 +75,12 @@ class Maintenance:
         self._sender.close()
         self._events.close()
         return ExitCode.OK
+
+    async def _look_at_mounts(self) -> None:
+        for path in (self._settings.paths.universe_config, self._settings.paths.calendar_overrides):
+            if is_mounted_file(path):
+                text = f"{path} is mounted as a single file: what editors save is not seen; mount its directory"
+                await self._events.tell("config_file_mounted", "warning", path.name, text)
 
     async def _keep_universe(self) -> None:
         """Put the day's universe in force if it is not yet, or what changed of it."""

@@ -12,7 +12,7 @@ from observer_core.ids import DayNumber
 from observer_core.kis.simulator.listings import KOSDAQ, KOSPI, generate_listings
 from observer_core.kis.simulator.master_files import master_zip
 from observer_core.services.assignment import read_assignment
-from observer_core.services.config_watch import DirectoryWatch
+from observer_core.services.config_watch import DirectoryWatch, is_mounted_file
 from observer_core.services.universe import FAILING_LIMIT_S, UniverseKeeper
 from observer_core.services.universe_files import (
     Request,
@@ -339,3 +339,18 @@ def test_the_directory_watch_wakes_up_for_every_way_of_saving(tmp_path: Path, wa
             await running
 
     asyncio.run(save())
+
+
+def test_a_file_that_is_a_mount_of_its_own_is_recognised(tmp_path: Path) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(
+        "36 35 98:0 / / rw - ext4 /dev/root rw\n"
+        "37 36 98:0 /srv/universe.toml /app/config/universe.toml rw - ext4 /dev/root rw\n"
+        "38 36 98:0 /srv/other /app/my\\040config rw - ext4 /dev/root rw\n"
+    )
+    assert is_mounted_file(Path("/app/config/universe.toml"), mounts)
+    assert is_mounted_file(Path("/app/my config"), mounts)
+    assert not is_mounted_file(Path("/app/config"), mounts)
+    assert not is_mounted_file(tmp_path / "universe.toml")
+    assert is_mounted_file(Path("/"))
+    assert not is_mounted_file(Path("/"), tmp_path / "missing")
