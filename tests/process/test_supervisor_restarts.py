@@ -86,7 +86,7 @@ def test_hung_child_leaves_its_stacks_and_is_replaced(tmp_path: Path, behaviour:
         stacks = (tmp_path / "logs" / "swing-0.stacks").read_text()
         assert f"in _{'busy' if behaviour == 'busy' else 'do_nothing'}" in stacks
         assert not alive(first)
-        assert "no progress, killed (signal 9 SIGKILL)" in tree.log()
+        until(lambda: "no progress, killed (signal 9 SIGKILL)" in tree.log(), "not said", tree.log)
 
 
 def test_child_without_hang_is_left_alone(tmp_path: Path) -> None:
