@@ -159,6 +159,7 @@ class RestClient:
             # budget thinks, so it gets a slot of now; the old one ends unused.
             nonlocal slot
             if self.clock.monotonic_ns() - slot.taken_ns > _STALE_NS:
+                self.budget.complete(slot, slot.taken_ns)
                 slot = await self.budget.acquire(self.clock, priority)
 
         self.counters.calls_total += 1

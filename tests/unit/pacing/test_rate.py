@@ -40,7 +40,7 @@ def test_an_unanswered_call_occupies_its_slot_for_the_hold_time_and_no_longer(tm
     budget = RateBudget(tmp_path / "rate-0.bin", 1)
     assert isinstance(budget.take(START_NS), Slot)
     assert budget.take(START_NS + NS_PER_S) == pytest.approx(HOLD_S + 0.004)
-    assert isinstance(budget.take(START_NS + int(1.1041 * NS_PER_S)), Slot)
+    assert isinstance(budget.take(START_NS + int((1.0041 + HOLD_S) * NS_PER_S)), Slot)
 
 
 def test_a_late_answer_does_not_lengthen_the_slot(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_late_answer_does_not_lengthen_the_slot(tmp_path: Path) -> None:
     slot = budget.take(START_NS)
     assert isinstance(slot, Slot)
     budget.complete(slot, START_NS + 3 * NS_PER_S)
-    assert isinstance(budget.take(START_NS + int(1.1041 * NS_PER_S)), Slot)
+    assert isinstance(budget.take(START_NS + int((1.0041 + HOLD_S) * NS_PER_S)), Slot)
 
 
 def test_two_openers_share_one_budget_and_a_reopened_file_remembers(tmp_path: Path) -> None:
