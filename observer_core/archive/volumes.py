@@ -30,8 +30,12 @@ class Usage:
     total_bytes: int
 
 
-def measure(directory: Path) -> Usage:
+def measure(directory: Path, owed_bytes: int = 0) -> Usage:
     """Return the usage of the volume under a directory, as `df` counts it; a missing one counts as its parent.
+
+    Args:
+        directory: any place on the volume.
+        owed_bytes: free now, but to be held back again; counts as used.
 
     Raises:
         OSError: the volume does not answer.
@@ -41,11 +45,11 @@ def measure(directory: Path) -> Usage:
     except FileNotFoundError:
         if directory == directory.parent:
             raise
-        return measure(directory.parent)
+        return measure(directory.parent, owed_bytes)
     used = facts.f_blocks - facts.f_bfree
     reachable = used + facts.f_bavail
     return Usage(
-        used_percent=100.0 * used / reachable if reachable else 0.0,
+        used_percent=min(100.0 * (used + owed_bytes / facts.f_frsize) / reachable, 100.0) if reachable else 0.0,
         free_bytes=facts.f_bavail * facts.f_frsize,
         total_bytes=facts.f_blocks * facts.f_frsize,
     )
@@ -54,7 +58,8 @@ def measure(directory: Path) -> Usage:
 class VolumeWatch:
     """The steps on which some directories' volumes stand; remembers them, because the ladder does not flap."""
 
-    def __init__(self, directories: Mapping[str, Path], ladder: Ladder) -> None:
+    def __init__(self, directories: Mapping[str, Path], ladder: Ladder, held: "HeldBack | None" = None) -> None:
+        self._held = held
         self.levels: dict[str, Level] = dict.fromkeys(directories, Level.NORMAL)
         self._directories = dict(directories)
         self._ladder = ladder
@@ -68,7 +73,8 @@ class VolumeWatch:
         """Measure anew; a volume that does not answer keeps its step."""
         for name, directory in self._directories.items():
             try:
-                used_percent = measure(directory).used_percent
+                owed_bytes = 0 if self._held is None else self._held.owed_bytes(directory)
+                used_percent = measure(directory, owed_bytes).used_percent
             except OSError as error:
                 logger.warning("volume not measured", extra={"directory": str(directory), "error": str(error)})
                 continue
@@ -119,6 +125,29 @@ class Reserve:
             return False
         logger.warning("reserve released", extra={"file": str(self.path)})
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """The space held back in an installation, as far as it is not held right now.
+
+    A released reserve counts as used: otherwise its release alone would lead a small volume back below the last step,
+    and whoever measures after it would fill the room with observations.
+    """
+
+    paths: Paths
+    size_bytes: int
+
+    def owed_bytes(self, directory: Path) -> int:
+        """Return how much of the free space on the volume of a directory is to be held back again.
+
+        Raises:
+            OSError: the volume does not answer.
+        """
+        for reserve in reserves(self.paths, self.size_bytes):
+            if not reserve.path.exists() and device_of(reserve.path.parent) == device_of(directory):
+                return reserve_size(self.size_bytes, measure(directory).total_bytes)
+        return 0
 
 
 def reserves(paths: Paths, size_bytes: int) -> tuple[Reserve, ...]:

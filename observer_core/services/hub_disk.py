@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from observer_core.archive.disk_ladder import MEASURES, Ladder, Level
-from observer_core.archive.volumes import Usage, measure
+from observer_core.archive.volumes import HeldBack, Usage, measure
 from observer_core.clock import NS_PER_S
 from observer_core.messages import Event
 from observer_core.settings import Settings
@@ -133,8 +133,14 @@ class DiskWatch:
     """
 
     def __init__(
-        self, directories: Mapping[str, Path], *, inner: Mapping[str, Path] | None = None, ladder: Ladder | None = None
+        self,
+        directories: Mapping[str, Path],
+        *,
+        inner: Mapping[str, Path] | None = None,
+        ladder: Ladder | None = None,
+        held: HeldBack | None = None,
     ) -> None:
+        self._held = held
         self._directories = dict(directories)
         self._inner = dict(inner or {})
         self._ladder = ladder or Ladder()
@@ -183,7 +189,8 @@ class DiskWatch:
     def _row(self, mount: str, purposes: tuple[str, ...], now_ns: int) -> DiskRow:
         facts = os.statvfs(mount)
         free_bytes = facts.f_bavail * facts.f_frsize
-        level = self._step(mount, purposes, measure(Path(mount)), now_ns)
+        owed_bytes = 0 if self._held is None else self._held.owed_bytes(Path(mount))
+        level = self._step(mount, purposes, measure(Path(mount), owed_bytes), now_ns)
         growth = self._growth.setdefault(mount, Growth())
         growth.add(now_ns, (facts.f_blocks - facts.f_bfree) * facts.f_frsize)
         rate = growth.bytes_per_s()
@@ -212,4 +219,5 @@ def disk_watch(settings: Settings) -> DiskWatch:
         "tokens": settings.token_cache_dir,
     }
     directories = {"data": settings.data_dir, "logs": settings.log_dir}
-    return DiskWatch(directories, inner=inner, ladder=Ladder(*settings.disk_ladder_percent))
+    held = HeldBack(paths, settings.disk_reserve_bytes)
+    return DiskWatch(directories, inner=inner, ladder=Ladder(*settings.disk_ladder_percent), held=held)

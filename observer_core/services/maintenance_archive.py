@@ -16,7 +16,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from observer_core.archive.disk_ladder import Ladder, Level
+from observer_core.archive.disk_ladder import Level
 from observer_core.archive.layout import LIVE_SUFFIX, SEALED_SUFFIX, Window, parse_path
 from observer_core.archive.manifest import SealedFile, read_manifest, write_manifest
 from observer_core.archive.retention import Key, read_last_record, removable_segments
@@ -30,7 +30,7 @@ from observer_core.journal.format import SegmentName
 from observer_core.journal.low_water import remove_segments
 from observer_core.messages import Track
 from observer_core.services.archive_rebuild import rebuild_sealed
-from observer_core.services.shard_disk import quiet_logs, watched
+from observer_core.services.shard_disk import quiet_logs, watch_over
 from observer_core.settings import Settings
 from observer_core.sinks.jsonl_checkpoint import Checkpoint, load_checkpoint
 
@@ -216,7 +216,7 @@ def _segments(directory: Path) -> list[SegmentName]:
 async def keep_archive(settings: Settings, clock: Clock) -> None:
     """Run passes and hold the reserve until cancelled."""
     keeper = ArchiveKeeper(settings, clock)
-    watch = VolumeWatch(watched(settings), Ladder(*settings.disk_ladder_percent))
+    watch = watch_over(settings)
     loop = asyncio.get_running_loop()
     thread = ThreadPoolExecutor(1, "archive", initializer=_give_way)
     due_ns = 0

@@ -10,7 +10,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from observer_core.archive.disk_ladder import MEASURES, Ladder, Level
-from observer_core.archive.volumes import VolumeWatch, reserves
+from observer_core.archive.volumes import HeldBack, VolumeWatch, reserves
 from observer_core.messages import Book, Event, Quote, Record, Trade
 from observer_core.paths import Paths
 from observer_core.settings import Settings
@@ -34,7 +34,7 @@ class DiskReactions:
         self._name = name
         self._paths = settings.paths
         self._reserve_bytes = settings.disk_reserve_bytes
-        self._watch = VolumeWatch(watched(settings), Ladder(*settings.disk_ladder_percent))
+        self._watch = watch_over(settings)
         self._level = Level.NORMAL
 
     def look(self, now_ns: int) -> list[Event]:
@@ -69,6 +69,12 @@ def release_reserves(paths: Paths, reserve_bytes: int) -> None:
     """Give the space held back on the volumes of journals and state to gap records, offsets and a clean stop."""
     for reserve in reserves(paths, reserve_bytes):
         reserve.release()
+
+
+def watch_over(settings: Settings) -> VolumeWatch:
+    """Return a watch over the volumes of an installation, each with its step of the ladder."""
+    held = HeldBack(settings.paths, settings.disk_reserve_bytes)
+    return VolumeWatch(watched(settings), Ladder(*settings.disk_ladder_percent), held)
 
 
 def watched(settings: Settings) -> Mapping[str, Path]:

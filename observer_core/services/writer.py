@@ -10,8 +10,6 @@ import sys
 from collections.abc import Callable, Mapping
 from random import Random
 
-from observer_core.archive.disk_ladder import Ladder
-from observer_core.archive.volumes import VolumeWatch
 from observer_core.bus.status import StatusReporter
 from observer_core.bus.subscriber import BatchSubscriber
 from observer_core.clock import NS_PER_MS, NS_PER_S
@@ -23,7 +21,7 @@ from observer_core.pacing.backoff import Backoff
 from observer_core.paths import Paths
 from observer_core.services.context import ChildContext, on_stop_signals
 from observer_core.services.journal_followers import JournalFollowers
-from observer_core.services.shard_disk import quiet_logs, watched
+from observer_core.services.shard_disk import quiet_logs, watch_over
 from observer_core.services.writer_figures import WriterFigures
 from observer_core.services.writer_loop import CommitPolicy, WriterLoop
 from observer_core.settings import Secret
@@ -102,7 +100,7 @@ class _StopWatch:
         self._context = context
         self._stopped = False
         self._progress_due_ns = 0
-        self._disk = VolumeWatch(watched(context.settings), Ladder(*context.settings.disk_ladder_percent))
+        self._disk = watch_over(context.settings)
         on_stop_signals(self.stop)
 
     def stop(self) -> None:

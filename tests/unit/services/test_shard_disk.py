@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from observer_core.archive.disk_ladder import Ladder, Level
-from observer_core.archive.volumes import Reserve, VolumeWatch, measure, reserves
+from observer_core.archive.volumes import HeldBack, Reserve, VolumeWatch, measure, reserves
 from observer_core.messages import Book, Trade
 from observer_core.services.shard_disk import LEVELS_KEPT, DiskReactions, quiet_logs, trimmed
 from observer_core.settings import Settings, load_settings
@@ -116,6 +116,18 @@ def test_the_reserve_takes_real_room_and_is_made_whole_or_not_at_all(tmp_path: P
     assert not reserve.release()
     barred = Reserve(Path("/proc/reserve.bin"), 1024)
     assert not barred.hold()
+
+
+def test_a_released_reserve_counts_as_used(settings: Settings) -> None:
+    paths = settings.paths
+    held = HeldBack(paths, 5 * 1024 * 1024)
+    assert held.owed_bytes(paths.journals) == 5 * 1024 * 1024
+    assert held.owed_bytes(Path("/proc")) == 0
+    (reserve,) = reserves(paths, 5 * 1024 * 1024)
+    reserve.hold()
+    assert held.owed_bytes(paths.journals) == 0
+    free = measure(paths.state)
+    assert measure(paths.state, free.total_bytes).used_percent == 100.0
 
 
 def test_a_volume_that_does_not_answer_keeps_its_step(tmp_path: Path) -> None:
