@@ -31,7 +31,9 @@ CHILD_KILLS = 10
 CIRCUS_KILLS = 5
 TARGET_MEDIAN_MS = 25.0
 TARGET_P99_MS = 120.0
+IDLE_CHILDREN = {"sleep", "swing-0"}
 IDLE_S = 5.0
+SETTLE_S = 2.0
 POLL_S = 0.0005
 DEADLINE_NS = 30_000_000_000
 SEGMENT_HEADER_LIMIT_BYTES = 300
@@ -162,14 +164,16 @@ def _running(command: list[str], directory: Path) -> Iterator[int]:
 def _measured(name: str, supervisor: int, kills: int) -> Line:
     """Kill the one child of a supervisor over and over, then leave the supervisor alone and see what it uses."""
     until(lambda: bool(_live_children(supervisor)), f"{name}: no child", deadline_s=30)
+    time.sleep(SETTLE_S)
     found: list[float] = []
     for _ in range(kills):
         # supervisord calls a child started after one second; all are treated alike.
         time.sleep(1.3)
-        victim = _live_children(supervisor)[0]
+        before = _live_children(supervisor)
+        victim = next(pid for pid in before if Path(f"/proc/{pid}/comm").read_text().strip() in IDLE_CHILDREN)
         begun_ns = _now_ns()
         os.kill(victim, signal.SIGKILL)
-        _soon(_other_child(supervisor, victim), f"{name}: no new child")
+        _soon(_new_child(supervisor, set(before)), f"{name}: no new child")
         found.append((_now_ns() - begun_ns) / 1e6)
     time.sleep(1.3)
     before_s, begun_ns = _cpu_s(supervisor), _now_ns()
@@ -186,8 +190,8 @@ def _soon(condition: Callable[[], bool], failure: str) -> None:
         time.sleep(POLL_S)
 
 
-def _other_child(supervisor: int, victim: int) -> Callable[[], bool]:
-    return lambda: any(pid != victim for pid in _live_children(supervisor))
+def _new_child(supervisor: int, before: set[int]) -> Callable[[], bool]:
+    return lambda: not before.issuperset(_live_children(supervisor))
 
 
 def _live_children(supervisor: int) -> list[int]:
