@@ -239,7 +239,7 @@ def test_a_half_open_session_keeps_its_appkey_until_the_silence_limit() -> None:
         key = await issue_approval(client)
         async with stream_client(exchange) as ws:
             await register(ws, key, exchange, 1)
-            await set_faults(exchange, freeze_sessions=True, silence_limit_s=1.0)
+            await set_faults(exchange, freeze_sessions=True, silence_limit_s=3.0)
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(drain(ws), 0.3)
             async with stream_client(exchange) as other:
@@ -275,7 +275,7 @@ def test_an_appkey_lingers_after_a_dirty_end_only() -> None:
 def test_endless_reconnects_of_an_appkey_are_cut_for_a_while_and_counted() -> None:
     async def scenario(exchange: RunningExchange, client: httpx.AsyncClient) -> None:
         key = await issue_approval(client)
-        await set_faults(exchange, connect_limit=3, connect_block_s=0.5)
+        await set_faults(exchange, connect_limit=3, connect_block_s=2.0)
         outcomes = []
         for _ in range(5):
             async with stream_client(exchange) as ws:

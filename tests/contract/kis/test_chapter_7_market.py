@@ -2,19 +2,29 @@
 
 from collections import Counter
 from datetime import datetime
+from pathlib import Path
 
 import httpx
 import pytest
 
 from observer_core.clock import KST, NS_PER_S
 from observer_core.kis.fields import TR_BOOK, TR_MARKET_OPERATION
-from observer_core.kis.simulator.listings import generate_listings
+from observer_core.kis.simulator.knobs import Knobs
+from observer_core.kis.simulator.listings import Listing, generate_listings
 from observer_core.kis.simulator.server import RunningExchange
 from observer_core.kis.simulator.tape import SymbolTape, Trade
 from observer_core.kis.simulator.trading_hours import TradingHours, hour_text
 from observer_core.kis.simulator.venue import VenueOptions
 from observer_core.market.prices import price_limits, tick_size
-from tests.fixtures.simulated_exchange import issue_approval, next_records, play, registration, stream_client, verdict
+from tests.fixtures.simulated_exchange import (
+    issue_approval,
+    ledger_rows,
+    next_records,
+    play,
+    registration,
+    stream_client,
+    verdict,
+)
 
 LISTINGS = generate_listings(7, 60)
 
@@ -46,8 +56,8 @@ def test_tick_sizes_of_exchange_traded_products() -> None:
 
 
 @pytest.mark.parametrize("listing", LISTINGS, ids=lambda one: one.code)
-def test_limits_are_thirty_percent_floored_to_the_tick_of_the_base(listing: object) -> None:
-    base = listing.base_price  # type: ignore[attr-defined]
+def test_limits_are_thirty_percent_floored_to_the_tick_of_the_base(listing: Listing) -> None:
+    base = listing.base_price
     lower, upper = price_limits(base)
     width = base * 3 // 10 // tick_size(base) * tick_size(base)
     assert (lower, upper) == (base - width, base + width)
@@ -88,8 +98,26 @@ def test_an_opening_auction_shows_itself_on_the_stream_and_ends_in_a_print() -> 
             first = (await next_records(ws, "H0STCNT0"))[0]
             assert (first[21], first[1][:4], first[12]) == ("3", "0900", first[13])
 
-    start_ns = at("2026-11-20T08:58:00")
+    start_ns = at("2026-11-20T08:56:00")
     play(scenario, VenueOptions(ordinary_symbols=30, start_ns=start_ns, speed=60.0))
+
+
+def test_expected_prices_can_come_among_the_trades_and_trade_nothing(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.jsonl"
+
+    async def scenario(exchange: RunningExchange, client: httpx.AsyncClient) -> None:
+        key = await issue_approval(client)
+        async with stream_client(exchange) as ws:
+            assert await verdict(ws, registration(key, "H0STCNT0", "005930")) == "OPSP0000"
+            ((expected,), (again,)) = [await next_records(ws, "H0STCNT0") for _ in range(2)]
+            for fields in (expected, again):
+                assert (len(fields), fields[43], fields[21], fields[13]) == (47, "B", "3", "0")
+                assert int(fields[2]) > 0
+
+    start_ns = at("2026-11-20T08:40:00")
+    knobs = Knobs(expected_in_trades=True)
+    play(scenario, VenueOptions(ordinary_symbols=30, start_ns=start_ns, knobs=knobs, ledger_path=ledger))
+    assert {(row["symbol"], row["cumulative_volume"]) for row in ledger_rows(ledger, "trade")} == {("005930", 0)}
 
 
 def test_the_closing_auction_shows_itself_on_the_stream() -> None:
@@ -101,5 +129,5 @@ def test_the_closing_auction_shows_itself_on_the_stream() -> None:
             codes = [(await next_records(ws, TR_MARKET_OPERATION))[0][3] for _ in range(4)]
             assert codes == ["121", "129", "140", "149"]
 
-    start_ns = at("2026-11-20T15:19:00")
+    start_ns = at("2026-11-20T14:55:00")
     play(scenario, VenueOptions(ordinary_symbols=30, start_ns=start_ns, speed=600.0, activity=0.1))

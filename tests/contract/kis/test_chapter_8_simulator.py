@@ -160,7 +160,7 @@ def test_a_compressed_day_goes_through_its_phases(tmp_path: Path) -> None:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
 
-    arguments = ("--clock", "2026-11-20T08:31:00", "--speed", "4000", "--activity", "0.02", "--ledger", str(ledger))
+    arguments = ("--clock", "2026-11-20T08:31:00", "--speed", "8000", "--activity", "0.01", "--ledger", str(ledger))
     with simulator(*arguments, "--silence-limit-s", "1000000") as urls:
         asyncio.run(follow(urls))
     # The short phases between may fall between two looks; chapter 7 has them.
