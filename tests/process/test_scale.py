@@ -1,12 +1,14 @@
 """Scaling the real tree while it collects: symbols move, nobody else is touched, nothing is out of sight."""
 
+import time
 from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from observer_core.clock import NS_PER_S
+from observer_core.clock import NS_PER_S, SystemClock
+from observer_core.ids import ShardName
 from observer_core.journal.files import list_segments
 from observer_core.journal.reader import SegmentReader, payload_spans
 from observer_core.messages import Gap, Quote, decode_batch
@@ -60,6 +62,43 @@ def test_what_cannot_be_scaled_is_refused(tmp_path: Path) -> None:
         assert (running.returncode, "runs already" in running.stdout + running.stderr) == (1, True)
 
 
+@pytest.mark.chaos
+def test_symbols_of_a_shard_that_is_long_gone_get_a_gap_from_its_last_observation(tmp_path: Path) -> None:
+    with LoopbackTree(tmp_path / "tree", symbols=60, swing_shards=2) as tree:
+        tree.collecting(2)
+        before = read_assignment(tree.paths)
+        tree.process.kill()
+        tree.process.wait()
+        killed_ns = SystemClock().now_ns()
+        time.sleep(LONGEST_HOLE_S + 1)
+        tree.change(swing_shards=1)
+        tree.start()
+        tree.collecting(1)
+        assert before is not None
+        moved = set(before.swing[ShardName("swing-1")])
+        until(lambda: _gap_covers(tree, moved, killed_ns), "no gap over what changed shards", tree.log)
+
+
+def _gap_covers(tree: LoopbackTree, symbols: set[str], since_ns: int) -> bool:
+    gaps = _records(tree, "swing-0")[1]
+    covered = {symbol for gap in gaps if gap.from_ns <= since_ns for symbol in gap.symbols}
+    return symbols <= covered
+
+
+def _records(tree: LoopbackTree, shard: str) -> tuple[list[Quote], list[Gap]]:
+    """Return what the shard's journal holds, in order."""
+    quotes: list[Quote] = []
+    gaps: list[Gap] = []
+    directory = tree.paths.journals / shard
+    for name in list_segments(directory):
+        with SegmentReader(directory / name.file_name) as reader:
+            for begin, end in payload_spans(reader)[0]:
+                records = decode_batch(reader.read_span(begin, end)).records
+                quotes += [record for record in records if isinstance(record, Quote)]
+                gaps += [record for record in records if isinstance(record, Gap)]
+    return quotes, gaps
+
+
 def _rows(tree: LoopbackTree) -> list[str]:
     view = tree.view()
     return [row.name for row in view.processes] if view else ["swing-2"]
@@ -80,14 +119,10 @@ def _holes_without_gap(tree: LoopbackTree) -> list[tuple[str, float]]:
     seen: dict[str, list[int]] = defaultdict(list)
     gaps: list[Gap] = []
     for directory in sorted(tree.paths.journals.glob("swing-*")):
-        for name in list_segments(directory):
-            with SegmentReader(directory / name.file_name) as reader:
-                for begin, end in payload_spans(reader)[0]:
-                    for record in decode_batch(reader.read_span(begin, end)).records:
-                        if isinstance(record, Quote):
-                            seen[record.symbol].append(record.received_ns)
-                        elif isinstance(record, Gap):
-                            gaps.append(record)
+        quotes, found = _records(tree, directory.name)
+        gaps += found
+        for quote in quotes:
+            seen[quote.symbol].append(quote.received_ns)
     assert len(seen) == SYMBOLS
     holes = []
     for symbol, times in seen.items():
