@@ -86,9 +86,7 @@ def _add_knobs(parser: argparse.ArgumentParser) -> None:
             )
         else:
             kind = _listed if isinstance(field.default, tuple) else str
-            group.add_argument(
-                *names, dest=field.name, type=kind, default=argparse.SUPPRESS, help=text
-            )
+            group.add_argument(*names, dest=field.name, type=kind, default=argparse.SUPPRESS, help=text)
 
 
 def _listed(text: str) -> tuple[str, ...]:

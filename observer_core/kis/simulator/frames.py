@@ -12,8 +12,9 @@ from observer_core.kis.fields import BOOK_FIELDS, MARKET_OPERATION_FIELDS, TRADE
 from observer_core.kis.simulator.auctions import expected_price
 from observer_core.kis.simulator.book import Book
 from observer_core.kis.simulator.day_figures import AUCTION
+from observer_core.kis.simulator.executions import Trade, TradeKind
 from observer_core.kis.simulator.listings import Listing
-from observer_core.kis.simulator.tape import SymbolTape, Trade, TradeKind
+from observer_core.kis.simulator.tape import SymbolTape
 from observer_core.kis.simulator.trading_hours import date_text, hour_text, kst_day_number
 
 CURRENT_TRADE_WIDTH: Final = len(TRADE_FIELDS)

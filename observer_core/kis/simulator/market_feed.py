@@ -13,6 +13,7 @@ from observer_core.clock import NS_PER_S
 from observer_core.kis import fields
 from observer_core.kis.simulator import stream_messages as messages
 from observer_core.kis.simulator.auctions import expected_price
+from observer_core.kis.simulator.executions import Trade
 from observer_core.kis.simulator.frame_faults import DueRecord, Observed, Outgoing, Withheld
 from observer_core.kis.simulator.frames import (
     EXPECTED_WIDTH,
@@ -24,7 +25,7 @@ from observer_core.kis.simulator.frames import (
 )
 from observer_core.kis.simulator.stream_desk import StreamDesk
 from observer_core.kis.simulator.stream_session import StreamSession
-from observer_core.kis.simulator.tape import SymbolTape, Trade
+from observer_core.kis.simulator.tape import SymbolTape
 from observer_core.kis.simulator.trading_hours import AUCTION_PHASES, CONTINUOUS_PHASES, Phase, timestamp_text
 from observer_core.kis.simulator.venue import Venue
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Final
 
 from observer_core.kis import fields
+from observer_core.kis.simulator.executions import Interruption
 from observer_core.kis.simulator.frames import percent, sign_of
 from observer_core.kis.simulator.listings import KOSDAQ, KOSPI
 from observer_core.kis.simulator.rest_errors import INVALID_INPUT
 from observer_core.kis.simulator.rest_gate import Refusal
 from observer_core.kis.simulator.rest_quotations import Body, Query, envelope
-from observer_core.kis.simulator.tape import Interruption, SymbolTape
+from observer_core.kis.simulator.tape import SymbolTape
 from observer_core.kis.simulator.trading_days import calendar_date, day_number
 from observer_core.kis.simulator.trading_hours import date_text, hour_text, kst_day_number
 from observer_core.kis.simulator.venue import Venue

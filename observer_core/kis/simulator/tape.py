@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections import deque
 from random import Random
-from typing import Final, Literal, NamedTuple
-
-import msgspec
+from typing import Final, Literal
 
 from observer_core.clock import NS_PER_S
 from observer_core.kis.simulator.book import Book, Touch, book_at, step_down, step_up
 from observer_core.kis.simulator.conditions import EventKind, MarketConditions, MarketEvent
 from observer_core.kis.simulator.day_figures import AUCTION, BUY, SELL, DayFigures, figures_so_far
+from observer_core.kis.simulator.executions import Interruption, Joined, Trade, TradeKind
 from observer_core.kis.simulator.listings import Listing
 from observer_core.kis.simulator.minute_bars import MinuteBars
 from observer_core.kis.simulator.trading_hours import Phase, Session, TradingHours, kst_day_number
@@ -42,53 +41,6 @@ _AFTER_MARKET_PACE: Final = 0.12
 _VI_DISTANCE: Final = 10
 """A price a tenth away from the last single price interrupts trading."""
 _VI_RANDOM_END_S: Final = 30.0
-
-TradeKind = Literal["opening", "continuous", "vi", "closing", "closing_price", "after_market"]
-
-
-class Trade(msgspec.Struct, frozen=True):
-    """One execution with the day's figures just after it; prices in KRW, volumes in pieces."""
-
-    number: int
-    time_ns: int
-    price: int
-    volume: int
-    side: str
-    bid: int
-    ask: int
-    open: int
-    high: int
-    low: int
-    open_ns: int
-    high_ns: int
-    low_ns: int
-    total_volume: int
-    total_value: int
-    sell_count: int
-    buy_count: int
-    sell_volume: int
-    buy_volume: int
-    base_price: int
-    elapsed: float
-    kind: TradeKind
-
-
-class Interruption(NamedTuple):
-    """A volatility interruption: its span in exchange time, the price that caused it and its reference, KRW."""
-
-    from_ns: int
-    until_ns: int
-    price: int
-    reference: int
-
-
-class Joined(NamedTuple):
-    """What a tape had behind it when it began a day: time, pieces, value and price in KRW; zeros at an opening."""
-
-    at_ns: int
-    volume: int
-    value: int
-    price: int
 
 
 class SymbolTape:

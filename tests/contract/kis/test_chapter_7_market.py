@@ -9,10 +9,11 @@ import pytest
 
 from observer_core.clock import KST, NS_PER_S
 from observer_core.kis.fields import TR_BOOK, TR_MARKET_OPERATION
+from observer_core.kis.simulator.executions import Trade
 from observer_core.kis.simulator.knobs import Knobs
 from observer_core.kis.simulator.listings import Listing, generate_listings
 from observer_core.kis.simulator.server import RunningExchange
-from observer_core.kis.simulator.tape import SymbolTape, Trade
+from observer_core.kis.simulator.tape import SymbolTape
 from observer_core.kis.simulator.trading_hours import TradingHours, hour_text
 from observer_core.kis.simulator.venue import VenueOptions
 from observer_core.market.prices import price_limits, tick_size

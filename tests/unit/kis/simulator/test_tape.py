@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from observer_core.clock import NS_PER_S
 from observer_core.kis.simulator.conditions import MarketConditions
+from observer_core.kis.simulator.executions import Trade
 from observer_core.kis.simulator.listings import Listing, generate_listings
-from observer_core.kis.simulator.tape import NEVER_NS, SymbolTape, Trade
+from observer_core.kis.simulator.tape import NEVER_NS, SymbolTape
 from observer_core.kis.simulator.trading_hours import Session, TradingHours, hour_text, kst_day_number
 from observer_core.market.prices import tick_size
 
