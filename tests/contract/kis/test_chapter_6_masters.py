@@ -1,7 +1,6 @@
 """Chapter 6: the symbol master files, byte by byte, written by the exchange and read by the adapter."""
 
 import io
-import logging
 import zipfile
 
 import httpx
@@ -107,7 +106,6 @@ ARCHIVE_LINES = 40
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, ARCHIVE_LINES - 1), st.integers(0, 287), st.binary(min_size=1, max_size=3))
 def test_damaged_bytes_cost_their_own_line_or_the_file_is_refused(line: int, place: int, noise: bytes) -> None:
-    logging.getLogger("observer_core.kis.master").setLevel(logging.ERROR)
     rows = [master_line(one) for one in LISTINGS if one.market == KOSPI][:ARCHIVE_LINES]
     damaged = bytearray(rows[line])
     damaged[place : place + len(noise)] = noise
