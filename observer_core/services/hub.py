@@ -48,6 +48,7 @@ from observer_core.services.hub_orders import OrderDesk
 from observer_core.services.hub_readings import read_processes
 from observer_core.services.hub_sockets import Groups, HubSockets, peer_of
 from observer_core.services.hub_state import HubState
+from observer_core.services.symbol_owners import symbol_owners
 from observer_core.view import Answer, GapView, MarketView, SystemView
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,8 @@ def run(context: ChildContext) -> int:
     """Be the hub, with its HTTP endpoints, until told to stop; return the exit code."""
     try:
         with hold(context.settings.paths.locks / "hub.lock", context.name):
-            return asyncio.run(Hub(context).serve((views_over_http(context.settings, context.clock),)))
+            over_http = views_over_http(context.settings, context.clock, symbol_owners(context.settings.paths))
+            return asyncio.run(Hub(context).serve((over_http,)))
     except ProcessError as error:
         logger.error("hub not started", extra={"error": str(error)})
         return ExitCode.LOCKED

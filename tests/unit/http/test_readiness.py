@@ -1,9 +1,11 @@
 """The readiness verdict over views."""
 
+import msgspec
 import pytest
 
 from observer_core.http.readiness import readiness
-from observer_core.view import MarketView, ProcessRow, SystemView
+from observer_core.messages import Event
+from observer_core.view import DiskRow, MarketView, ProcessRow, SystemView, WriterRow
 from tests.fixtures.views import NOW_NS, at, blank_view, row
 
 OPEN = MarketView(day=20261123, phase="continuous", until_ns=None, forced=False, as_of_ns=NOW_NS)
@@ -54,3 +56,50 @@ def test_an_old_view_proves_nothing() -> None:
 
 def test_a_hub_that_has_not_heard_the_supervisor_is_not_ready() -> None:
     assert not readiness(blank_view(), at(0)).ready
+
+
+WRITER = WriterRow(
+    name="postgres", state="live", note="", records_total=0, errors_total=0, rejected_total=0, lag_records=0,
+    lag_bytes=0, lag_s=0.2, commit_ms=None, last_commit_ns=None, catch_up_s=None, current_files=(), as_of_ns=NOW_NS,
+)  # fmt: skip
+DISK = DiskRow(
+    mount="/app/data", purposes=("data",), total_bytes=100, free_bytes=50, ours_bytes=1, growth_bytes_per_s=None,
+    time_to_full_s=None, as_of_ns=NOW_NS,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            {"writers": (msgspec.structs.replace(WRITER, state="waiting", note="refused"),)},
+            "postgres cannot write: refu",
+        ),
+        ({"writers": (msgspec.structs.replace(WRITER, lag_s=30.0),)}, "not yet durable is 30 s old"),
+        ({"disk": (msgspec.structs.replace(DISK, level="drop"),)}, "/app/data is full (data)"),
+        ({"disk": (msgspec.structs.replace(DISK, free_bytes=0),)}, "/app/data is full (data)"),
+        ({"processes": (row("jsonl", kind="writer", as_of_ns=at(-20)),)}, "jsonl has not reported for 21 s"),
+        (
+            {"events": (Event(NOW_NS, "clock_step", "warning", "machine", "set by 3600 s"),)},
+            "clock step: set by 3600 s",
+        ),
+        (
+            {"events": (Event(NOW_NS, "universe_refused", "error", "universe", "7 of 1562"),)},
+            "universe refused: 7 of 1562",
+        ),
+    ],
+)
+@pytest.mark.parametrize("market", [OPEN, CLOSED])
+def test_faults_beside_the_records_fail_it_whatever_the_session(
+    change: dict[str, object], words: str, market: MarketView
+) -> None:
+    sound = blank_view(market=market, supervisor_pid=1, writers=(WRITER,), disk=(DISK,))
+    assert readiness(sound, at(1)).ready
+    (problem,) = readiness(msgspec.structs.replace(sound, **change), at(1)).failing
+    assert words in problem
+
+
+def test_a_sink_that_catches_up_and_an_old_finding_do_not_count() -> None:
+    late = msgspec.structs.replace(WRITER, state="catching_up", lag_s=300.0)
+    step = Event(at(-200), "clock_step", "warning", "machine", "set by 3600 s")
+    assert readiness(blank_view(supervisor_pid=1, writers=(late,), events=(step,)), at(1)).ready

@@ -1,0 +1,173 @@
+"""What is known of one symbol: freshness, last values and bars, read from the end of the live archive files.
+
+Separate from the application because it reads files: at most `TAIL_BYTES` of two files, in a thread.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from observer_core.archive.layout import SCALP_WINDOW_NS, shard_track, window_of
+from observer_core.clock import NS_PER_S
+from observer_core.ids import ShardName
+from observer_core.messages import Track
+
+TAIL_BYTES = 4 * 1024 * 1024
+"""Read from the end of one file: some minutes of a shard."""
+
+TIMEFRAMES_S = {"1m": 60, "10m": 600}
+BARS_SHOWN = 60
+SYMBOL_FORM = re.compile(r"[0-9A-Z]{6,12}")
+
+OwnersOf: TypeAlias = Callable[[str], tuple[ShardName, ...]]
+"""The shards that collect a symbol, the streaming one first; none = not in the universe."""
+
+
+class Bar(msgspec.Struct, frozen=True, kw_only=True):
+    """Prices of one stretch of time in KRW; volume in shares, from what the exchange counted."""
+
+    begins_ns: int
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int
+    records: int
+
+
+class LastValue(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest observation by one shard."""
+
+    shard: str
+    kind: str
+    price: int
+    cumulative_volume: int
+    received_ns: int
+    age_s: float
+    quality: str
+
+
+class SymbolStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of /status/{symbol}."""
+
+    symbol: str
+    shards: tuple[str, ...]
+    """Who collects it."""
+    age_s: float | None
+    """Of the newest observation; None = not seen lately."""
+    last: tuple[LastValue, ...]
+    timeframe: str
+    bars: tuple[Bar, ...]
+    """Oldest first, of the shard that is listed first; the first one may be cut by what was read."""
+    as_of_ns: int
+
+
+class _Line(msgspec.Struct, frozen=True, gc=False):
+    kind: str
+    symbol: str = ""
+    price: int = 0
+    volume: int = 0
+    cumulative_volume: int = 0
+    received_ns: int = 0
+    quality: str = ""
+
+
+_decoder = msgspec.json.Decoder(_Line)
+
+
+def symbol_status(
+    archive: Path, symbol: str, shards: tuple[ShardName, ...], timeframe: str, now_ns: int
+) -> SymbolStatus:
+    """Return what the ends of the live files say; files that cannot be read count as empty. Blocks."""
+    seen = [(shard, _observations(archive, shard, symbol, now_ns)) for shard in shards]
+    last = tuple(_last_value(shard, lines[-1], now_ns) for shard, lines in seen if lines)
+    lines = next((lines for _, lines in seen if lines), [])
+    return SymbolStatus(
+        symbol=symbol,
+        shards=tuple(shards),
+        age_s=min((value.age_s for value in last), default=None),
+        last=last,
+        timeframe=timeframe,
+        bars=tuple(bars(lines, TIMEFRAMES_S[timeframe] * NS_PER_S)[-BARS_SHOWN:]),
+        as_of_ns=now_ns,
+    )
+
+
+def bars(lines: Iterable[_Line], length_ns: int) -> list[Bar]:
+    """Return the bars of observations in the order of their receipt."""
+    found: list[Bar] = []
+    counted: int | None = None
+    for line in lines:
+        begins_ns = line.received_ns - line.received_ns % length_ns
+        grown = max(0, line.cumulative_volume - counted) if counted is not None else line.volume
+        counted = line.cumulative_volume
+        if not found or found[-1].begins_ns != begins_ns:
+            found.append(_bar(begins_ns, line, grown))
+            continue
+        bar = found[-1]
+        found[-1] = msgspec.structs.replace(
+            bar,
+            high=max(bar.high, line.price),
+            low=min(bar.low, line.price),
+            close=line.price,
+            volume=bar.volume + grown,
+            records=bar.records + 1,
+        )
+    return found
+
+
+def _bar(begins_ns: int, line: _Line, volume: int) -> Bar:
+    price = line.price
+    return Bar(begins_ns=begins_ns, open=price, high=price, low=price, close=price, volume=volume, records=1)
+
+
+def _last_value(shard: str, line: _Line, now_ns: int) -> LastValue:
+    return LastValue(
+        shard=shard,
+        kind=line.kind,
+        price=line.price,
+        cumulative_volume=line.cumulative_volume,
+        received_ns=line.received_ns,
+        age_s=round(max(0, now_ns - line.received_ns) / NS_PER_S, 3),
+        quality=line.quality,
+    )
+
+
+def _observations(archive: Path, shard: ShardName, symbol: str, now_ns: int) -> list[_Line]:
+    track = shard_track(shard)
+    # The window before, too: just after a turn the present file is nearly empty.
+    length_ns = SCALP_WINDOW_NS if track is Track.SCALP else 3_600 * NS_PER_S
+    found: list[_Line] = []
+    for at_ns in (now_ns - length_ns, now_ns):
+        raw = _tail(archive / window_of(track, shard, at_ns).path)
+        found += [line for line in map(_line, _lines_of(raw, symbol)) if line is not None]
+    return [line for line in found if line.symbol == symbol and line.kind in {"trade", "quote"}]
+
+
+def _lines_of(raw: bytes, symbol: str) -> Iterable[bytes]:
+    mark = f'"symbol":"{symbol}"'.encode()
+    return (line for line in raw.split(b"\n") if mark in line)
+
+
+def _line(raw: bytes) -> _Line | None:
+    try:
+        return _decoder.decode(raw)
+    except msgspec.DecodeError:
+        return None
+
+
+def _tail(path: Path) -> bytes:
+    """Return the complete lines at the end of a file."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            start = max(0, size - TAIL_BYTES)
+            file.seek(start)
+            raw = file.read(TAIL_BYTES)
+    except OSError:
+        return b""
+    first = raw.find(b"\n") + 1 if start else 0
+    return raw[first : raw.rfind(b"\n") + 1]
