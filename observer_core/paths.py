@@ -56,6 +56,10 @@ class Paths:
         """Return the directory of the rate and connect budgets, one file per appkey."""
         return self.state / "budgets"
 
+    def rates(self, shard: ShardName) -> Path:
+        """Return what a shard usually receives, by phase."""
+        return self.state / "rates" / f"{shard}.json"
+
     @property
     def locks(self) -> Path:
         """Return the directory of lock files: one holder per data directory, shard and sink."""

@@ -78,6 +78,7 @@ class Settings:
     keep_raw: bool
     force_open: bool
     closed_sweep_interval_s: float
+    rate_window_s: float
     universe_minimum_close: int
     universe_top: int | None
     postgres_dsn: Secret | None
@@ -310,6 +311,7 @@ def _build(reader: _Reader, app_keys: tuple[AppKey, ...], warnings: tuple[str, .
         keep_raw=reader.flag("OBSERVER_KEEP_RAW"),
         force_open=reader.flag("OBSERVER_FORCE_OPEN"),
         closed_sweep_interval_s=reader.number("OBSERVER_CLOSED_SWEEP_INTERVAL_S", 0, 86_400),
+        rate_window_s=reader.number("OBSERVER_RATE_WINDOW_S", 1, 3_600),
         universe_minimum_close=reader.whole("OBSERVER_UNIVERSE_MINIMUM_CLOSE", 0, 100_000_000),
         universe_top=top or None,
         postgres_dsn=Secret(dsn) if dsn else None,

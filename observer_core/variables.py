@@ -96,6 +96,13 @@ VARIABLES: tuple[Variable, ...] = (
         _COLLECTION,
     ),
     Variable(
+        "OBSERVER_RATE_WINDOW_S",
+        "30",
+        "Records are counted for so long and compared with what is usual; two low windows in a row raise the alarm",
+        "seconds",
+        _COLLECTION,
+    ),
+    Variable(
         "OBSERVER_UNIVERSE_MINIMUM_CLOSE",
         "4000",
         "Lowest previous close of a collected symbol, where there is no universe.toml",

@@ -31,6 +31,11 @@ class Pace:
         self._tape = Tape()
 
     @property
+    def phase(self) -> Phase:
+        """Return what the market is doing."""
+        return Phase.CONTINUOUS if self._forced else self._watch.phase().phase
+
+    @property
     def resting(self) -> bool:
         """Return whether the market is closed, and nobody saw trades on a day that should have none."""
         if self._forced or self._watch.trades_seen:

@@ -7,26 +7,30 @@ broker has confirmed them again. Stopping takes the registrations back first, so
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from random import Random
 
 from observer_core.clock import NS_PER_S, kst_datetime
-from observer_core.errors import FatalFeedError, FeedError, SymbolRefusedError, TransientFeedError
+from observer_core.errors import FatalFeedError, FeedError, JournalError, SymbolRefusedError, TransientFeedError
 from observer_core.ids import AppKeyOrdinal
+from observer_core.journal.last_trades import last_trades
 from observer_core.kis.classify import ALREADY_SUBSCRIBED, SUBSCRIBED, stream_failure
 from observer_core.kis.fields import TR_BOOK, TR_TRADE
 from observer_core.kis.records import StreamParser, reject_frame
 from observer_core.kis.rest import RestClient, open_rest
 from observer_core.kis.stream import Received, StreamSession, open_stream
 from observer_core.kis.wire import ControlMessage, DataFrame, Registration, RejectedFrame
-from observer_core.messages import Event, GapReason, Record, Track
+from observer_core.messages import Event, GapReason, Quote, Record, Track
 from observer_core.pacing.backoff import Backoff
 from observer_core.pacing.connect import ConnectBudget, connect_path
 from observer_core.quality.delays import delay_ns
+from observer_core.quality.rates import RateRule
 from observer_core.services.assignment import AssignmentWatch
 from observer_core.services.context import ChildContext
 from observer_core.services.pace import Pace
+from observer_core.services.rates_file import RatesFile
 from observer_core.services.shard import Shard, run_shard
+from observer_core.services.trade_quality import TradeQuality
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +63,14 @@ class ScalpCollector:
         self._backoff = Backoff(BACKOFF_FLOOR_S, BACKOFF_CAP_S, Random())  # noqa: S311 - jitter, not a secret
         self._heard_ns: int | None = None
         """Wall-clock time of the last message of any session."""
+        self._quality = TradeQuality(
+            shard.status,
+            RatesFile(shard.settings.paths.rates(shard.name)),
+            RateRule(window_s=shard.settings.rate_window_s),
+            # A simulated exchange may run at another pace than our clock.
+            clock_comparable=shard.settings.source != "sim",
+        )
+        self._chores: set[asyncio.Task[None]] = set()
         self._delay_ns = 0
         """How long the last observations were on their way: what a cut takes with it was sent that long ago."""
 
@@ -67,7 +79,8 @@ class ScalpCollector:
         shard = self._shard
         if not await self._wait_for_symbols():
             return
-        shard.open_restart_gap(self._symbols)
+        if shard.open_restart_gap(self._symbols):
+            self._begin(self._recall())
         while not shard.stopping.is_set():
             self._take_assignment()
             if not shard.running.is_set():
@@ -79,6 +92,8 @@ class ScalpCollector:
                 await self._wait_for_symbols()
             elif await self._connect_allowed():
                 await self._attempt()
+                self._look_at_quality(observing=False)
+        shard.note(self._quality.finish(self._clock.now_ns()))
 
     async def _wait_for_symbols(self) -> bool:
         shard = self._shard
@@ -98,7 +113,9 @@ class ScalpCollector:
         symbols = assignment.scalp[self._shard.name]
         if symbols == self._symbols:
             return False
-        self._shard.resume(set(self._symbols).difference(symbols))
+        lost, gained = set(self._symbols).difference(symbols), set(symbols).difference(self._symbols)
+        self._shard.resume(lost)
+        self._quality.assign(symbols, gained, lost, self._clock.now_ns())
         self._symbols = symbols
         self._shard.update(symbols=len(symbols))
         return True
@@ -142,6 +159,7 @@ class ScalpCollector:
     async def _hold(self, session: StreamSession) -> None:
         shard = self._shard
         session.subscribe(self._wanted())
+        self._quality.staleness.restart(self._clock.now_ns())
         shard.update(state="collecting", note="")
         look_due_ns = 0
         while not shard.stopping.is_set() and shard.running.is_set() and not self._pace.may_hang_up:
@@ -174,6 +192,7 @@ class ScalpCollector:
 
     def _look(self, session: StreamSession) -> None:
         self._reassign(session)
+        self._look_at_quality(observing=True)
         silence_s = session.silence_s()
         if silence_s > SILENCE_LIMIT_S:
             raise TransientFeedError(f"no message for {silence_s:.0f} s", code="silent")
@@ -207,6 +226,7 @@ class ScalpCollector:
             text = f"{change.tr_id} has {change.now} fields a record, not {change.before}"
             logger.error("frame width changed", extra={"tr_id": change.tr_id, "fields": change.now})
             records.append(Event(self._heard_ns, "frame_width_changed", "error", self._shard.name, text))
+        records = self._quality.judge(records, self._heard_ns)
         if records:
             self._delay_ns = delay_ns(records, self._heard_ns)
             self._backoff.stable()
@@ -222,6 +242,7 @@ class ScalpCollector:
         if failure is None:
             if message.tr_id == TR_TRADE and message.code in {SUBSCRIBED, ALREADY_SUBSCRIBED}:
                 self._shard.resume([message.tr_key])
+                self._quality.confirmed(message.tr_key, self._pace.phase, self._clock.now_ns())
             return
         logger.warning("registration refused", extra={"code": message.code, "symbol": message.tr_key})
         if not isinstance(failure, SymbolRefusedError):
@@ -231,6 +252,41 @@ class ScalpCollector:
             self._shard.miss(
                 GapReason.NOT_SUBSCRIBED, [message.tr_key], from_ns=self._clock.now_ns(), detail=message.code
             )
+
+    def _look_at_quality(self, *, observing: bool) -> None:
+        """Write down what is proved to be missing, and the alarms; learn the limits that a guard asked for."""
+        now_ns, monotonic_ns = self._clock.now_ns(), self._clock.monotonic_ns()
+        self._shard.note(self._quality.look(self._pace.phase, now_ns, monotonic_ns, observing=observing))
+        self._shard.update(**self._quality.figures())
+        for symbol in self._quality.take_limits_wanted():
+            self._begin(self._learn_limits(symbol))
+
+    async def _learn_limits(self, symbol: str) -> None:
+        try:
+            answer = await self._client.inquire_price(symbol)
+        except FeedError as error:
+            logger.warning("limits not read", extra={"symbol": symbol, "error": str(error)})
+            return
+        for record in answer.records:
+            if isinstance(record, Quote):
+                self._quality.learn_limits(symbol, record.lower_limit, record.upper_limit)
+
+    async def _recall(self) -> None:
+        """Go on with the proof of completeness where the former life ended."""
+        shard = self._shard
+        directory = shard.settings.paths.journal(shard.name)
+        try:
+            await shard.until_observing()
+            trades = await asyncio.to_thread(last_trades, directory, shard.recorder.epoch, self._symbols)
+        except JournalError as error:
+            logger.warning("former trades not read", extra={"error": str(error)})
+            trades = {}
+        self._quality.recall(trades, self._clock.now_ns())
+
+    def _begin(self, chore: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(chore)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
 
     def _miss(self, reason: GapReason, detail: str) -> None:
         """Open the outage of all symbols, from the last message heard."""

@@ -153,11 +153,19 @@ class Shard:
         if observed:
             self.be_ready()
 
+    def note(self, records: Sequence[Record]) -> None:
+        """Write down gap records and events, now or as soon as the journal takes them."""
+        self._write(records)
+
     def be_ready(self) -> None:
         """Report, once, that this shard does its work: it observes, or there is nothing to observe now."""
         if not self._observing.is_set():
             self._observing.set()
             self.context.report_ready()
+
+    async def until_observing(self) -> None:
+        """Wait for the first observation of this life."""
+        await self._observing.wait()
 
     def miss(self, reason: GapReason, symbols: Collection[str], *, from_ns: int, detail: str = "") -> None:
         """Open a gap over symbols and write it down, now or as soon as the journal takes it."""

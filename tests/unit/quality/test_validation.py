@@ -3,12 +3,25 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from observer_core.kis.quotes import CallTimes, parse_multi_price
 from observer_core.kis.trades import parse_trade
 from observer_core.messages import Quality, Quote, Trade
-from observer_core.quality.validation import ACCEPTED, is_symbol, judge_book, judge_quote, judge_trade
+from observer_core.quality.validation import (
+    ACCEPTED,
+    BOOK_RULES,
+    QUOTE_RULES,
+    TRADE_RULES,
+    BookSides,
+    is_symbol,
+    judge_book,
+    judge_by,
+    judge_quote,
+    judge_trade,
+)
 from tests.fixtures.kis_records import RECEIVED_NS, multi_price_row, trade_fields
 
 
@@ -22,7 +35,18 @@ def _quote(price: int, cumulative_volume: int, opened: int | None, high: int | N
     row = multi_price_row("005930")
     (quote,) = parse_multi_price(json.dumps({"output": [row]}).encode(), ["005930"], CallTimes(1, 2), False).records
     assert isinstance(quote, Quote)
-    return replace(quote, price=price, cumulative_volume=cumulative_volume, open=opened, high=high, low=low)
+    return replace(
+        quote,
+        price=price,
+        cumulative_volume=cumulative_volume,
+        open=opened,
+        high=high,
+        low=low,
+        base_price=100,
+        previous_close=100,
+        lower_limit=70,
+        upper_limit=130,
+    )
 
 
 @pytest.mark.parametrize("price", [313_750, 277_750, 71_950, 307_250])
@@ -108,3 +132,48 @@ def test_symbols(text: str) -> None:
 )
 def test_what_is_no_symbol(text: str) -> None:
     assert not is_symbol(text)
+
+
+@pytest.mark.parametrize(
+    ("price", "limits", "reasons", "rejected"),
+    [
+        (130, (70, 130), (), False),
+        (131, (70, 130), ("outside_limits", "day_change_over_30"), False),
+        (390, (60, 400), (), False),
+        (131, (None, None), ("day_change_over_30",), False),
+        (131, (0, 0), ("day_change_over_30",), False),
+        (151, (None, None), ("day_change_over_50",), True),
+        (49, (70, 130), ("day_change_over_50",), True),
+        (130, (None, None), (), False),
+    ],
+)
+def test_the_brokers_own_limits_decide(
+    price: int, limits: tuple[int | None, int | None], reasons: tuple[str, ...], rejected: bool
+) -> None:
+    quote = replace(_quote(price, 5, price, price, price), lower_limit=limits[0], upper_limit=limits[1])
+    judgement = judge_quote(quote)
+    assert (judgement.reasons, judgement.rejected) == (reasons, rejected)
+
+
+NUMBER = st.sampled_from([None, -5, 0, 1, 99, 100, 101, 150, 10**12])
+
+
+@given(st.lists(NUMBER, min_size=8, max_size=8), st.sampled_from("0A"))
+def test_what_is_waved_through_hits_no_rule(numbers: list[int | None], session: str) -> None:
+    price, volume, total, opened, high, low, ask, bid = numbers
+    trade = _trade(
+        price=price or 0, volume=volume or 0, cumulative_volume=total or 0, open=opened, high=high, low=low, ask=ask,
+        bid=bid, session_code=session,
+    )  # fmt: skip
+    assert judge_trade(trade) == judge_by(TRADE_RULES, trade)
+    quote = replace(
+        _quote(price or 0, total or 0, opened, high, low), lower_limit=ask, upper_limit=bid, base_price=volume
+    )
+    assert judge_quote(quote) == judge_by(QUOTE_RULES, quote)
+    sides = BookSides((ask or 0, high or 0), (bid or 0, low or 0), (volume or 0, total or 0), session)
+    assert judge_book(*sides) == judge_by(BOOK_RULES, sides)
+
+
+def test_rules_have_one_name_each() -> None:
+    for table in (TRADE_RULES, QUOTE_RULES, BOOK_RULES):
+        assert len({rule.id for rule in table}) == len(table)

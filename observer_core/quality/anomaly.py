@@ -1,0 +1,66 @@
+"""Whether a day was anomalous, and by which of the stated rules; its raw data is then kept longer. Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+RECONNECTS: Final = 20
+DISCONNECTED_S: Final = 600.0
+LONG_GAP_S: Final = 60.0
+LONG_GAPS: Final = 2
+RATE_SHARE: Final = 0.97
+RATE_LOW_S: Final = 300.0
+CPU_SHARE: Final = 0.9
+CPU_HIGH_S: Final = 300.0
+DISK_SHARE: Final = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayFacts:
+    """What is known about one day; shares are between 0 and 1."""
+
+    reconnects: int = 0
+    disconnected_s: float = 0.0
+    """Longest sum of one appkey's stream outages."""
+    gaps_s: tuple[float, ...] = ()
+    """Length of every gap of the day."""
+    low_rate_s: float = 0.0
+    """Longest time below `RATE_SHARE` of the expected rate."""
+    high_cpu_s: float = 0.0
+    """Longest time above `CPU_SHARE` of the granted processor."""
+    disk_share: float = 0.0
+    """Fullest that any of our volumes was."""
+    failed_loads: int = 0
+    failed_backups: int = 0
+    declared: str = ""
+    """An operator's reason for calling the day anomalous."""
+
+
+class DayRule(NamedTuple):
+    """One line of the table."""
+
+    id: str
+    applies: Callable[[DayFacts], bool]
+    meaning: str
+
+
+DAY_RULES: Final[tuple[DayRule, ...]] = (
+    DayRule("reconnects", lambda d: d.reconnects >= RECONNECTS, "20 reconnects or more"),
+    DayRule("disconnected", lambda d: d.disconnected_s >= DISCONNECTED_S, "10 minutes or more without a stream"),
+    DayRule(
+        "long_gaps",
+        lambda d: sum(length_s >= LONG_GAP_S for length_s in d.gaps_s) >= LONG_GAPS,
+        "two or more gaps of at least a minute",
+    ),
+    DayRule("low_rate", lambda d: d.low_rate_s >= RATE_LOW_S, "below 97 % of the expected rate for 5 minutes"),
+    DayRule("cpu", lambda d: d.high_cpu_s >= CPU_HIGH_S, "the processor was exhausted for 5 minutes"),
+    DayRule("disk", lambda d: d.disk_share > DISK_SHARE, "a disk was more than 80 % full"),
+    DayRule("failed_load", lambda d: d.failed_loads > 0, "a load into the database failed"),
+    DayRule("failed_backup", lambda d: d.failed_backups > 0, "a backup failed"),
+    DayRule("declared", lambda d: bool(d.declared), "an operator said so"),
+)
+
+
+def anomalies(day: DayFacts) -> tuple[str, ...]:
+    """Return the ids of the rules that make a day anomalous; empty for an ordinary one."""
+    return tuple(rule.id for rule in DAY_RULES if rule.applies(day))

@@ -1,0 +1,227 @@
+"""Whether trades are missing, proved by the exchange's own cumulative volume; per symbol and day. Pure.
+
+The stream has no sequence numbers (KIS protocol notes §9.22), but each execution carries the day's volume up to and
+including itself. A hole in that line is a missed trade of known size; it is reported only after late records had
+their time to arrive. What is sent again covers nothing new and is a duplicate.
+"""
+
+from collections.abc import Iterable
+from enum import Enum
+from typing import Final, NamedTuple
+
+from observer_core.clock import NS_PER_S
+from observer_core.messages import Gap, GapReason, Track, Trade
+from observer_core.quality.volume_line import Hole, VolumeLine
+
+LATE_NS: Final = 2 * NS_PER_S
+"""A record may be overtaken by so much without counting as lost."""
+SOURCE_RESOLUTION_NS: Final = NS_PER_S
+"""The exchange's times are whole seconds, rounded down."""
+DUPLICATE: Final = "duplicate"
+"""Quality reason of a trade that was sent again."""
+
+_IN_SESSION = "0"
+_DAY_NS = 86_400 * NS_PER_S
+_KST_OFFSET_NS = 9 * 3600 * NS_PER_S
+
+
+class Arrival(Enum):
+    """How a trade continues its symbol's line."""
+
+    NEXT = "next"
+    """It begins where the last one ended."""
+    OTHER = "other"
+    """It is the first one, follows missing ones, or was overtaken."""
+    AGAIN = "again"
+    """It was received before."""
+
+
+_NEXT, _OTHER, _AGAIN = Arrival.NEXT, Arrival.OTHER, Arrival.AGAIN
+
+
+class Tally(NamedTuple):
+    """What is here of one symbol's day, in shares."""
+
+    observed: int
+    missed: int
+
+    @property
+    def completeness(self) -> float | None:
+        """Return the per cent observed; None when nothing was executed yet."""
+        total = self.observed + self.missed
+        return 100.0 * self.observed / total if total else None
+
+
+class Continuity:
+    """The volume lines of a shard's symbols. `take` every trade in the order of arrival, `settle` now and then."""
+
+    def __init__(self, shard: str, epoch: int, track: Track = Track.SCALP) -> None:
+        self._prefix = f"{shard}-{epoch}-c"
+        self._track = track
+        self._lines: dict[str, VolumeLine] = {}
+        self._pending: set[str] = set()
+        self._amended: list[tuple[str, Hole]] = []
+        self._gaps = 0
+        self.duplicates_total = 0
+
+    def take(self, trade: Trade, now_ns: int) -> Arrival:
+        """Take one trade; return how it continues what was received before."""
+        line = self._lines.get(trade.symbol)
+        upper, volume = trade.cumulative_volume, trade.volume
+        if (
+            line is not None
+            and line.high == upper - volume
+            and volume > 0
+            and trade.source_time_ns < line.day_until_ns
+            and trade.session_code == _IN_SESSION
+        ):
+            # Nearly every trade: it begins where the last one ended.
+            line.high = upper
+            line.observed += volume
+            line.last_ns = trade.source_time_ns
+            if line.value + volume * trade.price != trade.cumulative_value:
+                line.value_breaks += 1
+            line.value = trade.cumulative_value
+            return _NEXT
+        return self._take_slowly(trade, line, now_ns)
+
+    def settle(self, now_ns: int, *, late_ns: int = LATE_NS) -> list[Gap]:
+        """Return the gap records of holes that had their time, and of reported ones that changed since."""
+        gaps = [self._gap(symbol, hole, now_ns) for symbol, hole in self._amended]
+        self._amended.clear()
+        for symbol in sorted(self._pending):
+            line = self._lines[symbol]
+            gaps += [self._gap(symbol, hole, now_ns) for hole in self._report(line, now_ns - late_ns)]
+            if not line.holes:
+                self._pending.discard(symbol)
+        return gaps
+
+    def expect(self, symbol: str, at_ns: int) -> None:
+        """Note that a symbol is observed from before its first trade of the day on: its line begins at zero."""
+        if symbol not in self._lines:
+            self._lines[symbol] = _line(at_ns, at_ns, 0, 0)
+
+    def recall(self, trade: Trade, now_ns: int) -> None:
+        """Take the last trade of a former life: what is up to it was accounted for, what is between is missing."""
+        line = self._lines.get(trade.symbol)
+        if line is None:
+            line = self._lines[trade.symbol] = _begin(trade)
+            line.low = 0
+            return
+        if line.day_from_ns <= trade.source_time_ns < line.day_until_ns:
+            observed = line.observed
+            self._cover(trade.symbol, line, (0, trade.cumulative_volume), trade, now_ns)
+            line.observed = observed
+
+    def forget(self, symbols: Iterable[str]) -> None:
+        """Drop symbols that are not wanted any more, or only now: what happens meanwhile is not missing."""
+        for symbol in symbols:
+            line = self._lines.pop(symbol, None)
+            if line is not None:
+                self._end(symbol, line)
+
+    def tallies(self) -> dict[str, Tally]:
+        """Return what is here and what is missing, by symbol."""
+        return {symbol: Tally(line.observed, line.missed) for symbol, line in self._lines.items()}
+
+    @property
+    def value_breaks_total(self) -> int:
+        """Return how often the cumulative value did not grow by price times volume although the volume did."""
+        return sum(line.value_breaks for line in self._lines.values())
+
+    def _take_slowly(self, trade: Trade, line: VolumeLine | None, now_ns: int) -> Arrival:
+        upper, volume = trade.cumulative_volume, trade.volume
+        if line is not None and trade.source_time_ns < line.day_from_ns:
+            # An earlier day's: nothing of today's line.
+            return _OTHER
+        executed = trade.session_code == _IN_SESSION or (line is not None and line.high == upper - volume)
+        if line is None or trade.source_time_ns >= line.day_until_ns:
+            known = line is not None
+            if line is not None:
+                self._end(trade.symbol, line)
+            line = self._lines[trade.symbol] = _begin(trade)
+            if known:
+                # The line was followed over midnight: the exchange begins the day at zero, so all of it is due.
+                line.low = line.high = line.value = 0
+            elif executed:
+                line.low = line.high = upper - volume
+        # An expected price carries the volume it would have; only the cumulative volume is a fact.
+        lower = upper - volume if executed and volume > 0 else upper
+        if not executed and upper <= line.high:
+            return _OTHER
+        new = self._cover(trade.symbol, line, (max(0, lower), upper), trade, now_ns)
+        duplicate = not new and volume > 0 and executed
+        self.duplicates_total += duplicate
+        return _AGAIN if duplicate else _OTHER
+
+    def _end(self, symbol: str, line: VolumeLine) -> None:
+        """Report what a line still waits for; nothing will fill it."""
+        self._amended += [(symbol, hole) for hole in self._report(line, None)]
+        self._pending.discard(symbol)
+
+    def _report(self, line: VolumeLine, before_ns: int | None) -> list[Hole]:
+        due = line.settle(before_ns)
+        for hole in due:
+            self._gaps += 1
+            hole.gap_id = f"{self._prefix}{self._gaps}"
+        return due
+
+    def _cover(self, symbol: str, line: VolumeLine, span: tuple[int, int], trade: Trade, now_ns: int) -> int:
+        high, value = line.high, line.value
+        new, changed = line.cover(*span, _earliest(trade), _latest(trade), now_ns)
+        line.observed += new
+        self._amended += [(symbol, hole) for hole in changed]
+        if line.high > high:
+            if span[0] > high:
+                line.holes[-1].off_book = _is_off_book(trade, span[0] - high, value)
+            line.value = trade.cumulative_value
+        if line.holes:
+            self._pending.add(symbol)
+        return new
+
+    def _gap(self, symbol: str, hole: Hole, now_ns: int) -> Gap:
+        missed = hole.volume
+        detail = "" if missed else "what was missing arrived late"
+        return Gap(
+            gap_id=hole.gap_id,
+            track=self._track,
+            reason=GapReason.OFF_BOOK if hole.off_book else GapReason.CONTINUITY,
+            symbols=(symbol,),
+            from_ns=hole.from_ns,
+            until_ns=max(hole.from_ns, hole.until_ns),
+            opened_ns=now_ns,
+            detail=detail,
+            missed_volume=missed,
+        )
+
+
+def _begin(trade: Trade) -> VolumeLine:
+    line = _line(trade.source_time_ns, _earliest(trade), trade.cumulative_volume, trade.cumulative_value)
+    line.first_ns = _latest(trade)
+    return line
+
+
+def _line(source_ns: int, at_ns: int, high: int, value: int) -> VolumeLine:
+    day_from_ns = source_ns - (source_ns + _KST_OFFSET_NS) % _DAY_NS
+    return VolumeLine(day_from_ns, day_from_ns + _DAY_NS, at_ns, high, value)
+
+
+def _earliest(trade: Trade) -> int:
+    """Return the earliest instant by either clock at which the trade was executed."""
+    return min(trade.source_time_ns, trade.received_ns)
+
+
+def _latest(trade: Trade) -> int:
+    return max(trade.source_time_ns + SOURCE_RESOLUTION_NS, trade.received_ns)
+
+
+def _is_off_book(trade: Trade, missing: int, value_before: int) -> bool:
+    """Return whether the missing volume cannot all have been executed in the book.
+
+    The day's range that a trade carries includes the missed executions: an average price outside of it proves that
+    negotiated volume (block, basket) was added, which no stream shows.
+    """
+    if not trade.low or not trade.high:
+        return False
+    missing_value = trade.cumulative_value - trade.price * trade.volume - value_before
+    return not trade.low * missing <= missing_value <= trade.high * missing

@@ -1,0 +1,156 @@
+"""The quality of one scalp shard's stream: guards, continuity, staleness and rate, together, over what it receives.
+
+Separate from the shard's life so that it is driven by records and instants alone; the judgements themselves are pure
+and in `observer_core.quality`.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from observer_core.clock import NS_PER_S
+from observer_core.market.phases import Phase
+from observer_core.messages import Event, Quality, Record, Rejection, ShardStatus, Track, Trade
+from observer_core.quality.completeness import by_volume
+from observer_core.quality.continuity import DUPLICATE, Arrival, Continuity
+from observer_core.quality.guards import Limits, TradeGuards
+from observer_core.quality.rates import RateRule, RateWatch
+from observer_core.quality.staleness import Silence, Staleness
+from observer_core.quality.validation import IN_SESSION
+from observer_core.services.rates_file import RatesFile
+
+EXAMPLES: Final = 5
+FLOOR_PER_SYMBOL_S: Final = 0.1 / 60
+"""A symbol that is worth a slot trades at least every ten minutes."""
+_RATES_SAVED_EVERY_S: Final = 60.0
+
+
+class TradeQuality:
+    """Judges every trade in the order of arrival; `look` now and then says what that came to."""
+
+    def __init__(self, status: ShardStatus, rates: RatesFile, rule: RateRule, *, clock_comparable: bool) -> None:
+        self._name = status.name
+        self.guards = TradeGuards(clock_comparable=clock_comparable)
+        self.continuity = Continuity(status.name, status.epoch)
+        self.staleness = Staleness()
+        self._rates_file = rates
+        self._rates = RateWatch(rule, rates.read())
+        self._rates_saved_ns = 0
+        self._trades_total = 0
+        self._symbols = 0
+        self._phase = Phase.CONTINUOUS
+        self._stale: tuple[Silence, ...] = ()
+        self._limits_asked: set[str] = set()
+
+    def assign(self, symbols: Collection[str], gained: Iterable[str], lost: Iterable[str], now_ns: int) -> None:
+        """Take the symbols of the shard; what happens while a symbol is not wanted is not missing."""
+        gone = [*lost, *gained]
+        self.continuity.forget(gone)
+        for symbol in gone:
+            self.guards.forget(symbol)
+        self.staleness.want(symbols, now_ns)
+        self._symbols = len(symbols)
+
+    def judge(self, records: Iterable[Record], now_ns: int) -> list[Record]:
+        """Return the records with what the guards and the volume line say of them; a refused trade as a rejection."""
+        return [self._judge_trade(record, now_ns) if type(record) is Trade else record for record in records]
+
+    def look(self, phase: Phase, now_ns: int, monotonic_ns: int, *, observing: bool) -> list[Record]:
+        """Return gap records and events that are due.
+
+        Args:
+            phase: of the market.
+            now_ns: wall clock.
+            monotonic_ns: for the rate.
+            observing: whether a session is open, so that trades are expected at all.
+        """
+        if phase is not self._phase:
+            self._phase = phase
+            self.staleness.restart(now_ns)
+        self.guards.open = phase is not Phase.CLOSED
+        records: list[Record] = [*self.continuity.settle(now_ns)]
+        records += self._look_at_rate(phase, monotonic_ns, now_ns, observing)
+        stale = tuple(self.staleness.stale(phase, now_ns))
+        if stale and not self._stale:
+            text = f"{len(stale)} symbols are silent without a reason; {stale[0]}"
+            records.append(Event(now_ns, "symbols_stale", "warning", self._name, text))
+        elif self._stale and not stale:
+            records.append(Event(now_ns, "symbols_heard", "info", self._name, "every symbol is heard again"))
+        self._stale = stale
+        return records
+
+    def confirmed(self, symbol: str, phase: Phase, now_ns: int) -> None:
+        """Take the broker's word that a symbol is registered; before the opening its day is observed from zero on."""
+        if phase in {Phase.PRE_OPEN, Phase.OPENING_AUCTION}:
+            self.continuity.expect(symbol, now_ns)
+
+    def recall(self, trades: Mapping[str, Trade], now_ns: int) -> None:
+        """Take the last trades of the former life."""
+        for trade in trades.values():
+            self.continuity.recall(trade, now_ns)
+
+    def take_limits_wanted(self) -> set[str]:
+        """Return the symbols, once each, of which the broker's own limits are needed."""
+        wanted = self.guards.limits_wanted - self._limits_asked
+        self._limits_asked |= wanted
+        return wanted
+
+    def finish(self, now_ns: int) -> list[Record]:
+        """Return the gap records of what can still be proved at the end."""
+        return [*self.continuity.settle(now_ns, late_ns=0)]
+
+    def figures(self) -> dict[str, object]:
+        """Return the fields of the shard's status that are known here."""
+        tallies = self.continuity.tallies()
+        return {
+            "completeness": by_volume(tallies).together,
+            "stale_symbols": len(self._stale),
+            "stale_examples": tuple(str(silence) for silence in self._stale[:EXAMPLES]),
+            "duplicates_total": self.continuity.duplicates_total,
+            "missed_volume_total": sum(tally.missed for tally in tallies.values()),
+        }
+
+    def learn_limits(self, symbol: str, lower: int | None, upper: int | None) -> None:
+        """Take the broker's own limits of a symbol."""
+        self.guards.limits_wanted.discard(symbol)
+        if lower and upper:
+            self.guards.limits[symbol] = Limits(lower, upper)
+
+    def _judge_trade(self, trade: Trade, now_ns: int) -> Record:
+        self._trades_total += 1
+        symbol = trade.symbol
+        arrival = self.continuity.take(trade, now_ns)
+        if arrival is not Arrival.NEXT:
+            self.guards.interrupted(symbol)
+        self.staleness.heard(symbol, now_ns)
+        if trade.halted or trade.session_code != IN_SESSION:
+            self._explain(trade, now_ns)
+        if arrival is Arrival.AGAIN:
+            # Its time and price were judged when it came first.
+            return replace(trade, quality=Quality.DEGRADED, reasons=(*trade.reasons, DUPLICATE))
+        judgement = self.guards.judge(trade)
+        if not judgement.reasons:
+            return trade
+        if judgement.rejected:
+            raw = trade.raw if trade.raw is not None else msgspec.json.encode(msgspec.structs.asdict(trade)).decode()
+            return Rejection(symbol, trade.received_ns, Track.SCALP, "guard", judgement.reasons, raw)
+        return replace(trade, quality=Quality.DEGRADED, reasons=(*trade.reasons, *judgement.reasons))
+
+    def _explain(self, trade: Trade, now_ns: int) -> None:
+        self.staleness.halted(trade.symbol, trade.halted)
+        if trade.session_code != IN_SESSION:
+            self.staleness.interrupted(trade.symbol, now_ns)
+
+    def _look_at_rate(self, phase: Phase, monotonic_ns: int, now_ns: int, observing: bool) -> list[Record]:
+        trading = observing and phase in {Phase.CONTINUOUS, Phase.AFTER_MARKET}
+        key = phase.value if trading else ""
+        change = self._rates.feed(key, self._trades_total, monotonic_ns, self._symbols * FLOOR_PER_SYMBOL_S)
+        if monotonic_ns - self._rates_saved_ns > _RATES_SAVED_EVERY_S * NS_PER_S and self._rates.expected:
+            self._rates_saved_ns = monotonic_ns
+            self._rates_file.write(self._rates.expected)
+        if change is None:
+            return []
+        name, severity = ("rate_below_expectation", "critical") if change.low else ("rate_as_expected", "info")
+        return [Event(now_ns, name, severity, self._name, f"trades: {change}")]

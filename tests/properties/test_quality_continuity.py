@@ -1,0 +1,119 @@
+"""Any loss, repetition and overtaking: the missed volume is exact, and there is no gap where nothing was lost."""
+
+from collections import defaultdict
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from observer_core.clock import NS_PER_S
+from observer_core.messages import Gap, GapReason
+from observer_core.quality.continuity import LATE_NS, Arrival, Continuity
+from tests.fixtures.quality_records import DAY_NS, NOON_NS, Tape
+
+SYMBOLS = ("005930", "000660", "0126Z0")
+
+
+@st.composite
+def markets(draw: st.DrawFn) -> tuple[Tape, list[bool], list[bool], list[int]]:
+    """Return executions, which are lost, which are sent twice, and how far each is pushed back in the order."""
+    count = draw(st.integers(1, 60))
+    tape = Tape(SYMBOLS)
+    for _ in range(count):
+        tape.execute(draw(st.sampled_from(SYMBOLS)), draw(st.integers(1, 500)), draw(st.integers(990, 1_010)))
+    flags = st.lists(st.booleans(), min_size=count, max_size=count)
+    late = st.lists(st.integers(0, 6), min_size=count, max_size=count)
+    return tape, draw(flags), draw(flags), draw(late)
+
+
+def newest(gaps: list[Gap]) -> dict[str, Gap]:
+    return {gap.gap_id: gap for gap in gaps}
+
+
+@given(markets())
+def test_missed_volume_is_exact_and_nothing_else_is_a_gap(
+    market: tuple[Tape, list[bool], list[bool], list[int]],
+) -> None:
+    tape, lost, twice, late = market
+    arrivals = [
+        (index + late[index] + copy / 2, trade)
+        for index, trade in enumerate(tape.trades)
+        if not lost[index]
+        for copy in range(2 if twice[index] else 1)
+    ]
+    arrivals.sort(key=lambda arrival: arrival[0])
+    continuity = Continuity("scalp-0", 1)
+    now_ns = NOON_NS
+    duplicates = 0
+    gaps: list[Gap] = []
+    for _, trade in arrivals:
+        now_ns += LATE_NS // 50
+        duplicates += continuity.take(trade, now_ns) is Arrival.AGAIN
+        gaps += continuity.settle(now_ns)
+    gaps += continuity.settle(now_ns + LATE_NS)
+
+    received = {trade.cumulative_volume + hash(trade.symbol) for _, trade in arrivals}
+    bounds: dict[str, list[int]] = defaultdict(list)
+    for _, trade in arrivals:
+        bounds[trade.symbol] += [trade.cumulative_volume - trade.volume, trade.cumulative_volume]
+    missing: dict[str, int] = defaultdict(int)
+    for trade in tape.trades:
+        within = bounds[trade.symbol]
+        provable = within and min(within) < trade.cumulative_volume <= max(within)
+        if trade.cumulative_volume + hash(trade.symbol) not in received and provable:
+            missing[trade.symbol] += trade.volume
+    reported: dict[str, int] = defaultdict(int)
+    for gap in newest(gaps).values():
+        reported[gap.symbols[0]] += gap.missed_volume or 0
+        assert gap.reason == GapReason.CONTINUITY
+    assert {symbol: volume for symbol, volume in reported.items() if volume} == dict(missing)
+    assert duplicates == len(arrivals) - len(received)
+    tallies = continuity.tallies()
+    assert {symbol: tally.missed for symbol, tally in tallies.items() if tally.missed} == dict(missing)
+    assert sum(tally.observed for tally in tallies.values()) == sum(
+        {trade.cumulative_volume + hash(trade.symbol): trade.volume for _, trade in arrivals}.values()
+    )
+
+
+@given(markets())
+def test_every_lost_trade_lies_in_a_gap_of_its_symbol(market: tuple[Tape, list[bool], list[bool], list[int]]) -> None:
+    tape, lost, _, _ = market
+    continuity = Continuity("scalp-0", 1)
+    for trade, gone in zip(tape.trades, lost, strict=True):
+        if not gone:
+            continuity.take(trade, trade.received_ns)
+    gaps = continuity.settle(NOON_NS + DAY_NS)
+    seen: dict[str, list[int]] = defaultdict(list)
+    for trade, gone in zip(tape.trades, lost, strict=True):
+        if not gone:
+            seen[trade.symbol].append(trade.cumulative_volume)
+    covered = 0
+    for trade, gone in zip(tape.trades, lost, strict=True):
+        within = seen[trade.symbol]
+        if gone and within and min(within) < trade.cumulative_volume < max(within):
+            assert any(
+                gap.symbols == (trade.symbol,) and gap.from_ns <= trade.received_ns <= (gap.until_ns or 0)
+                for gap in gaps
+            )
+            covered += 1
+    assert bool(gaps) == bool(covered)
+
+
+@given(markets(), st.integers(1, 59))
+def test_a_restart_finds_the_exact_volume_of_its_outage(
+    market: tuple[Tape, list[bool], list[bool], list[int]], cut: int
+) -> None:
+    tape, lost, _, _ = market
+    before = [trade for trade in tape.trades[:cut] if trade.symbol == SYMBOLS[0]]
+    gone = [trade for trade, is_lost in zip(tape.trades[cut:], lost[cut:], strict=True) if is_lost]
+    after = [trade for trade in tape.trades[cut:] if trade.symbol == SYMBOLS[0] and trade not in gone]
+    if not before or not after:
+        return
+    continuity = Continuity("scalp-0", 2)
+    for trade in after[:1]:
+        continuity.take(trade, trade.received_ns)
+    continuity.recall(before[-1], after[0].received_ns)
+    for trade in after[1:]:
+        continuity.take(trade, trade.received_ns)
+    gaps = newest(continuity.settle(NOON_NS + 3600 * NS_PER_S))
+    whole = after[-1].cumulative_volume - before[-1].cumulative_volume
+    assert sum(gap.missed_volume or 0 for gap in gaps.values()) == whole - sum(trade.volume for trade in after)
