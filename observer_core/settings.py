@@ -97,6 +97,8 @@ class Settings:
     """0 = never."""
     recycle_age_s: float = 0.0
     """0 = never."""
+    allow_container_layer: bool = False
+    """Whether data may lie where it goes with the container."""
     warnings: tuple[str, ...] = field(default=())
     """Deprecated names in use and similar; logged once at start."""
 
@@ -327,6 +329,7 @@ def _build(reader: _Reader, app_keys: tuple[AppKey, ...], warnings: tuple[str, .
         disk_reserve_bytes=reader.whole("OBSERVER_DISK_RESERVE_MIB", 1, 1024) * 1024 * 1024,
         recycle_memory_bytes=reader.whole("OBSERVER_RECYCLE_MEMORY_MIB", 0, 1 << 20) * 1024 * 1024,
         recycle_age_s=reader.number("OBSERVER_RECYCLE_AGE_H", 0, 10_000) * 3600,
+        allow_container_layer=reader.flag("OBSERVER_ALLOW_CONTAINER_LAYER"),
         warnings=warnings,
     )
 

@@ -154,6 +154,13 @@ VARIABLES: tuple[Variable, ...] = (
         "hours",
         _OPERATION,
     ),
+    Variable(
+        "OBSERVER_ALLOW_CONTAINER_LAYER",
+        "false",
+        "Start although the data directory is no mount and goes with the container (trials only)",
+        "true|false",
+        _OPERATION,
+    ),
     Variable("OBSERVER_STANDALONE", "true", "Observer runs alone on this server", "true|false", _OPERATION),
     Variable("OBSERVER_HTTP_HOST", "127.0.0.1", "Address of /health, /ready and /status", group=_OPERATION),
     Variable("OBSERVER_HTTP_PORT", "8000", "Its port; 0 = no HTTP", "port", _OPERATION),

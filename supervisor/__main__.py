@@ -12,6 +12,7 @@ from pathlib import Path
 
 from observer_core import logs
 from observer_core.clock import Clock, SystemClock
+from observer_core.directories import directory_problems
 from observer_core.errors import ConfigError, ProcessError
 from observer_core.exit_codes import ExitCode
 from observer_core.locks import hold
@@ -96,6 +97,9 @@ def _arbiter(installation: Installation, limits: Limits) -> Arbiter:
 
 def _installation(environment: Mapping[str, str]) -> Installation:
     settings = load_settings(environment)
+    unfit = [problem.text for problem in directory_problems(settings) if problem.fatal]
+    if unfit:
+        raise ConfigError(unfit)
     return Installation(settings, compose(settings))
 
 

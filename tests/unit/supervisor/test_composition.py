@@ -53,6 +53,9 @@ def test_check_config_tells_every_problem(
 ) -> None:
     monkeypatch.setenv("KIS_APP_KEY", "short")
     monkeypatch.setenv("OBSERVER_SWING_SHARDS", "many")
+    directories = ("DATA_DIR", "LOG_DIR", "CONFIG_DIR", "RUN_DIR")
+    for name in (*(f"OBSERVER_{part}" for part in directories), "KIS_TOKEN_CACHE_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
     assert main(["--check-config"]) == ExitCode.CONFIG
     problems = capsys.readouterr().err
     assert "KIS_APP_KEY has 5 characters" in problems
@@ -62,6 +65,12 @@ def test_check_config_tells_every_problem(
     monkeypatch.setenv("OBSERVER_SWING_SHARDS", "1")
     assert main(["--check-config"]) == ExitCode.OK
     assert "swing-0, scalp-0, jsonl" in capsys.readouterr().out
+    (tmp_path / "observer_data_dir").write_text("in the way")
+    (tmp_path / "observer_log_dir").write_text("in the way")
+    assert main([]) == ExitCode.CONFIG
+    problems = capsys.readouterr().err
+    assert "OBSERVER_DATA_DIR=" in problems
+    assert "OBSERVER_LOG_DIR=" in problems
 
 
 def test_out_of_memory_kills_are_read_from_the_own_group(tmp_path: Path) -> None:
