@@ -213,6 +213,10 @@ def verdict(child: Child, end: Exit) -> tuple[Cause, str]:
 
 def exited(child: Child, cause: Cause, text: str, scene: Scene) -> Step:
     """Enter a death into the tally and decide what follows."""
+    stable_at = stable_at_ns(child, scene.limits)
+    if stable_at is not None and scene.now.monotonic_ns >= stable_at:
+        # It had proved itself; that nobody woke up to note it in time is not its fault.
+        child, _ = _found_stable(child)
     dead = _mourned(child, cause, text, scene)
     severity = "info" if cause in {Cause.COMMANDED, Cause.RECYCLED} else "warning"
     notice = Notice("process_ended", severity, child.name, f"process {child.pid} ended: {text}")

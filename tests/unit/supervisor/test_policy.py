@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from observer_core.clock import NS_PER_S
 from observer_core.errors import ProcessError
 from observer_core.exit_codes import ExitCode
 from supervisor.causes import Cause
@@ -190,3 +191,14 @@ def test_transition_table_refuses_what_it_does_not_list() -> None:
     assert transition(State.STARTING, State.RUNNING) is State.RUNNING
     with pytest.raises(ProcessError, match="cannot go from quarantined to running"):
         transition(State.QUARANTINED, State.RUNNING)
+
+
+def test_a_death_right_after_the_stable_period_counts_as_after_it() -> None:
+    history = History("swing-0").begin()
+    for _ in range(4):
+        # Nothing wakes the supervisor between the end of the period and the death.
+        history.monotonic_ns += int((history.limits.stable_after_s + 0.001) * NS_PER_S)
+        history.die("swing-0", 1)
+        assert history.child("swing-0").state is State.STARTING
+        history.report("swing-0", ready=True)
+    assert history.child("swing-0").unstable_ns == ()
