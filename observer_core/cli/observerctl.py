@@ -16,6 +16,7 @@ import msgspec
 import typer
 
 from observer_core.bus.request import Requester, new_request_id
+from observer_core.cli.doctor import doctor_command
 from observer_core.cli.journal import app as journal
 from observer_core.cli.operator_name import login_name
 from observer_core.cli.output import status_lines, ticket_line
@@ -49,6 +50,7 @@ app.add_typer(database, name="db")
 app.add_typer(universe, name="universe")
 app.add_typer(journal, name="journal")
 app.command("replay")(replay_command)
+app.command("doctor")(doctor_command)
 
 Target = Annotated[str, typer.Argument(metavar="NAME", help="Process, as `observerctl status` names it.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; goes to the audit log.")]

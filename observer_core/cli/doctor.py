@@ -1,0 +1,73 @@
+"""`observerctl doctor`: what is wrong with this installation, why, and what to do about it.
+
+Exit codes: 0 in order (warnings allowed), 1 something must be corrected. It needs no running supervisor.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+import typer
+
+from observer_core.cli.doctor_checks import Finding, examine
+from observer_core.cli.doctor_facts import gather
+from observer_core.clock import SystemClock
+from observer_core.settings import Secret
+
+FAILED = 1
+
+
+class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
+    """What --json prints."""
+
+    healthy: bool
+    running: bool
+    findings: tuple[Finding, ...]
+
+
+def doctor_command(as_json: Annotated[bool, typer.Option("--json", help="The findings as JSON.")] = False) -> None:
+    """Check settings, directories, mounts, rights, clock, disk, database, tokens, calendar, listings and sockets."""
+    # A probe's own warnings would stand among the findings.
+    logging.disable(logging.CRITICAL)
+    facts = gather(os.environ, SystemClock(), _database_problems)
+    findings = tuple(examine(facts))
+    failed = any(finding.severity == "error" for finding in findings)
+    if as_json:
+        diagnosis = Diagnosis(healthy=not failed, running=bool(facts.supervisor), findings=findings)
+        print(msgspec.json.format(msgspec.json.encode(diagnosis), indent=2).decode())
+    else:
+        state = "a supervisor runs here" if facts.supervisor else "no supervisor runs on this data directory"
+        print("\n".join([*finding_lines(findings), summary(findings, state)]))
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def finding_lines(findings: Sequence[Finding]) -> list[str]:
+    """Return three lines a finding: what, why, and what to do."""
+    return [
+        line
+        for finding in findings
+        for line in (
+            f"{finding.severity.upper():<7} {finding.check}: {finding.subject}",
+            f"        cause:  {finding.cause}",
+            f"        remedy: {finding.remedy}",
+        )
+    ]
+
+
+def summary(findings: Sequence[Finding], state: str) -> str:
+    """Return the last line."""
+    errors = sum(finding.severity == "error" for finding in findings)
+    warnings = len(findings) - errors
+    if not findings:
+        return f"everything is in order; {state}"
+    return f"{errors} to correct, {warnings} to look at; {state}"
+
+
+def _database_problems(dsn: Secret) -> list[str]:
+    # Imported here: Alembic and SQLAlchemy only where a database is configured.
+    from observer_core.cli.db import check
+
+    return check(dsn)
