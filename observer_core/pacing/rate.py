@@ -30,13 +30,13 @@ SPREAD = 0.6
 VIRTUAL_SPACING_S = 1.1
 """Spacing on the virtual host: it still refused at 0.6 s although it promises one call per second."""
 
-_MAGIC = b"OBSRATE3"
+_MAGIC = b"OBSRATE4"
 _CAPACITY = 1024
 _LOCK_BUSY_S = 0.001
 _YIELD_NS = 5_000_000
 _GRACE_NS = 20_000_000
 _FUTURE_NS = 5 * NS_PER_S
-_HEADER = struct.Struct("=8s16sddIIQQQ")
+_HEADER = struct.Struct("=8s16sddIQQQQ")
 _RING_OFFSET = 128
 _SLOT = struct.Struct("=QQ")
 _END = struct.Struct("=Q")
@@ -144,7 +144,8 @@ class RateBudget:
             return
         try:
             state = self._load(now_ns)
-            self._store(state._replace(adaptation=refused(state.adaptation, state.ceiling_per_s, now_ns)))
+            lowered = refused(state.adaptation, state.ceiling_per_s, state.next_number, now_ns)
+            self._store(state._replace(adaptation=lowered))
         finally:
             self._file.unlock()
 
@@ -226,7 +227,7 @@ class RateBudget:
 
     def _load(self, now_ns: int) -> _State:
         """Read the header; anything unbelievable in it (other boot, damage) begins a new budget."""
-        magic, boot, ceiling, limit, refusals, _, since_ns, changed_ns, number = _HEADER.unpack(
+        magic, boot, ceiling, limit, refusals, calls, since_ns, changed_ns, number = _HEADER.unpack(
             self._file.read(0, _HEADER.size)
         )
         believable = magic == _MAGIC and boot == self._boot and 0 < limit <= ceiling <= _CAPACITY
@@ -234,15 +235,15 @@ class RateBudget:
             believable = self._slot(number - 1)[0] <= now_ns + _FUTURE_NS
         if not believable:
             return _State(self._ceiling_per_s, Adaptation(self._ceiling_per_s), 0)
-        adaptation = Adaptation(limit, refusals, since_ns, changed_ns)
+        adaptation = Adaptation(limit, refusals, since_ns, changed_ns, calls)
         if ceiling != self._ceiling_per_s and self._impose_ceiling:
             ceiling, adaptation = self._ceiling_per_s, Adaptation(self._ceiling_per_s)
         adaptation = recovered(adaptation, ceiling, now_ns)
         return _State(ceiling, adaptation, number)
 
     def _store(self, state: _State) -> None:
-        limit_per_s, refusals, since_ns, changed_ns = state.adaptation
-        header = (state.ceiling_per_s, limit_per_s, refusals, 0, since_ns, changed_ns, state.next_number)
+        limit_per_s, refusals, since_ns, changed_ns, calls = state.adaptation
+        header = (state.ceiling_per_s, limit_per_s, refusals, calls, since_ns, changed_ns, state.next_number)
         self._file.write(0, _HEADER.pack(_MAGIC, self._boot, *header))
         self._impose_ceiling = False
 
