@@ -57,7 +57,7 @@ images: setup ## Dockerfile and compose file
 check: lint types contracts images test ## everything CI runs
 
 bench: setup ## measurements, one table
-	$(BIN)/python -m pytest -q -m bench --benchmark-only tests/bench
+	$(BIN)/python -m pytest -q -m bench -s tests/bench
 
 chaos: setup ## seeded kills under load with the oracle: SEED=1 DURATION=60
 	$(BIN)/python -m tests.chaos --seed $(SEED) --duration $(or $(DURATION),60)
