@@ -1,0 +1,1 @@
+"""Long runs of the collecting tree against the simulated broker's limits."""
