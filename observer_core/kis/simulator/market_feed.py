@@ -23,7 +23,7 @@ from observer_core.kis.simulator.frames import (
     operation_record,
     trade_record,
 )
-from observer_core.kis.simulator.stream_desk import StreamDesk
+from observer_core.kis.simulator.stream_desk import TRADE_STREAMS, StreamDesk
 from observer_core.kis.simulator.stream_session import StreamSession
 from observer_core.kis.simulator.tape import SymbolTape
 from observer_core.kis.simulator.trading_hours import AUCTION_PHASES, CONTINUOUS_PHASES, Phase, timestamp_text
@@ -62,7 +62,7 @@ class MarketFeed:
         """Give a session the latest executions of a symbol again."""
         count = self._venue.faults.knobs.replay_records
         tape = self._venue.exchange.tape(code)
-        if not count or tape is None:
+        if not count or tape is None or tr_id not in TRADE_STREAMS:
             return
         for trade in list(tape.recent)[-count:]:
             session.due.append(self._trade_due(tape, trade, tr_id))
