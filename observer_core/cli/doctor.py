@@ -6,10 +6,8 @@ Exit codes: 0 in order (warnings allowed), 1 something must be corrected. It nee
 import logging
 import os
 from collections.abc import Sequence
-from typing import Annotated
 
 import msgspec
-import typer
 
 from observer_core.cli.doctor_checks import Finding, examine
 from observer_core.cli.doctor_facts import gather
@@ -27,8 +25,8 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
 
 
-def doctor_command(as_json: Annotated[bool, typer.Option("--json", help="The findings as JSON.")] = False) -> None:
-    """Check settings, directories, mounts, rights, clock, disk, database, tokens, calendar, listings and sockets."""
+def diagnose(*, as_json: bool) -> int:
+    """Examine this installation, print the findings, and return the exit code."""
     # A probe's own warnings would stand among the findings.
     logging.disable(logging.CRITICAL)
     facts = gather(os.environ, SystemClock(), _database_problems)
@@ -40,8 +38,7 @@ def doctor_command(as_json: Annotated[bool, typer.Option("--json", help="The fin
     else:
         state = "a supervisor runs here" if facts.supervisor else "no supervisor runs on this data directory"
         print("\n".join([*finding_lines(findings), summary(findings, state)]))
-    if failed:
-        raise typer.Exit(FAILED)
+    return FAILED if failed else 0
 
 
 def finding_lines(findings: Sequence[Finding]) -> list[str]:

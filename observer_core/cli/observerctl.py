@@ -16,7 +16,6 @@ import msgspec
 import typer
 
 from observer_core.bus.request import Requester, new_request_id
-from observer_core.cli.doctor import doctor_command
 from observer_core.cli.journal import app as journal
 from observer_core.cli.operator_name import login_name
 from observer_core.cli.output import status_lines, ticket_line
@@ -50,7 +49,6 @@ app.add_typer(database, name="db")
 app.add_typer(universe, name="universe")
 app.add_typer(journal, name="journal")
 app.command("replay")(replay_command)
-app.command("doctor")(doctor_command)
 
 Target = Annotated[str, typer.Argument(metavar="NAME", help="Process, as `observerctl status` names it.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; goes to the audit log.")]
@@ -135,6 +133,29 @@ def ticket(ticket_id: Annotated[str, typer.Argument(metavar="TICKET")]) -> None:
     """Say what became of a command."""
     with _exit_codes(), Requester(load_client_settings(os.environ).paths.viewer_endpoint, SystemClock()) as requester:
         _finish(_ticket_of(requester.ask(GetTicket(request_id=new_request_id(), ticket=ticket_id))))
+
+
+@app.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="The findings as JSON.")] = False) -> None:
+    """Check settings, directories, mounts, rights, clock, disk, database, tokens, calendar, listings and sockets."""
+    # Imported here, as below: the probes need much that would cost every other command its quick start.
+    from observer_core.cli.doctor import diagnose
+
+    raise typer.Exit(diagnose(as_json=as_json))
+
+
+@app.command()
+def explain(
+    subject: Annotated[str, typer.Argument(metavar="SHARD|SYMBOL|GAP", help="Process, symbol code, or gap id.")],
+    as_json: Annotated[bool, typer.Option("--json", help="The explanation as JSON.")] = False,
+) -> None:
+    """Say why a process, a symbol or a gap is in its state, and what to do next."""
+    with _exit_codes():
+        from observer_core.cli.explain import print_explanation
+
+        found = print_explanation(subject, as_json=as_json)
+    if not found:
+        _refuse(f"nothing is called {subject}: `observerctl status` lists processes and the newest gaps")
 
 
 @database.command("upgrade")

@@ -176,3 +176,19 @@ def test_it_starts_quickly_and_loads_nothing_heavy(hub: HubProcess) -> None:
         check=True,
     ).stdout.split()
     assert not {"alembic", "sqlalchemy", "psycopg", "textual", "starlette", "uvicorn", "asyncio"} & set(loaded)
+
+
+def test_explain_says_why_and_what_next_and_knows_what_it_does_not_know(hub: HubProcess) -> None:
+    hub.tell(tree_of(process_report("swing-0", state="quarantined", pid=None, last_exit="code 1")))
+    hub.view_when(lambda view: view.processes[0].state == "quarantined", "the quarantine is seen")
+    done = observerctl(hub, "explain", "swing-0", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert found["kind"] == "process"
+    assert "quarantined" in found["sentences"][0]
+    assert "observerctl release swing-0" in found["next_step"]
+    unknown = observerctl(hub, "explain", "swing-77")
+    assert (unknown.returncode, "nothing is called swing-77" in unknown.stderr) == (1, True)
+    hub.kill()
+    gone = observerctl(hub, "explain", "swing-0")
+    assert (gone.returncode, "Traceback" in gone.stderr) == (3, False)
