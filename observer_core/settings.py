@@ -70,6 +70,8 @@ class Settings:
     virtual_host: bool
     rest_limit_per_s: float
     rest_timeout_s: float
+    stream_silence_s: float
+    symbol_silence_s: float
     user_agent: str
     source: str
     swing_shards: int
@@ -305,6 +307,8 @@ def _build(reader: _Reader, app_keys: tuple[AppKey, ...], warnings: tuple[str, .
         virtual_host=reader.flag("KIS_VIRTUAL"),
         rest_limit_per_s=reader.number("KIS_REST_LIMIT_PER_S", 0.1, 1000),
         rest_timeout_s=reader.number("KIS_REST_TIMEOUT_S", 0.1, 60),
+        stream_silence_s=reader.number("KIS_STREAM_SILENCE_S", 1, 3_600),
+        symbol_silence_s=reader.number("KIS_SYMBOL_SILENCE_S", 1, 3_600),
         user_agent=reader.text("KIS_USER_AGENT"),
         source=reader.choice("OBSERVER_SOURCE", "kis", "sim"),
         swing_shards=reader.whole("OBSERVER_SWING_SHARDS", 1, 64),

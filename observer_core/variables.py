@@ -69,6 +69,16 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable("KIS_REST_LIMIT_PER_S", "18", "Calls a second and appkey that the broker allows", "calls/s", _BROKER),
     Variable("KIS_REST_TIMEOUT_S", "3", "Longest wait for one answer", "seconds", _BROKER),
+    Variable(
+        "KIS_STREAM_SILENCE_S", "75", "A stream without any message for so long is taken for dead", "seconds", _BROKER
+    ),
+    Variable(
+        "KIS_SYMBOL_SILENCE_S",
+        "30",
+        "A registered symbol without a trade for so long is looked at by REST; renewed if its volume grows",
+        "seconds",
+        _BROKER,
+    ),
     Variable("KIS_USER_AGENT", "Mozilla/5.0 (X11; Linux x86_64) observer", "User-Agent header", group=_BROKER),
     Variable(
         "OBSERVER_SOURCE", "kis", "Name of the feed, written into every record: kis or sim", "kis|sim", _COLLECTION

@@ -20,9 +20,11 @@ from observer_core.kis.records import StreamParser, reject_frame
 from observer_core.kis.rest import RestClient, open_rest
 from observer_core.kis.stream import Received, StreamSession, open_stream
 from observer_core.kis.wire import ControlMessage, DataFrame, Registration, RejectedFrame
-from observer_core.messages import Event, GapReason, Quote, Record, Track
+from observer_core.market.phases import Phase
+from observer_core.messages import Book, Event, GapReason, Quote, Record, Track, Trade
 from observer_core.pacing.backoff import Backoff
 from observer_core.pacing.connect import ConnectBudget, connect_path
+from observer_core.pacing.rate import Priority
 from observer_core.quality.delays import delay_ns
 from observer_core.quality.rates import RateRule
 from observer_core.services.assignment import AssignmentWatch
@@ -30,6 +32,7 @@ from observer_core.services.context import ChildContext
 from observer_core.services.pace import Pace
 from observer_core.services.rates_file import RatesFile
 from observer_core.services.shard import Shard, run_shard
+from observer_core.services.stream_alarms import FrameAlarm, SilenceProof
 from observer_core.services.trade_quality import TradeQuality
 
 logger = logging.getLogger(__name__)
@@ -38,8 +41,6 @@ WAIT_FOR_UNIVERSE_S = 0.05
 REST_LOOK_S = 1.0
 LOOK_S = 0.25
 """How often the loop looks up from the stream: at orders, at the silence, at unanswered registrations."""
-SILENCE_LIMIT_S = 75.0
-"""No message at all for so long, not even a keep-alive, is a dead connection (KIS protocol notes §9.10)."""
 UNCONFIRMED_LIMIT_S = 10.0
 STREAM_IN_FLIGHT_NS = NS_PER_S
 CLOSE_DEADLINE_S = 3.0
@@ -70,6 +71,12 @@ class ScalpCollector:
             # A simulated exchange may run at another pace than our clock.
             clock_comparable=shard.settings.source != "sim",
         )
+        self._frame_alarm = FrameAlarm(shard.name)
+        self._proof = SilenceProof(shard.settings.symbol_silence_s)
+        self._deaf: set[str] = set()
+        """Symbols that trade without our hearing it: their registrations are renewed."""
+        self._refused_code = ""
+        """Of the last session, when the broker refused the appkey itself."""
         self._chores: set[asyncio.Task[None]] = set()
         self._delay_ns = 0
         """How long the last observations were on their way: what a cut takes with it was sent that long ago."""
@@ -154,12 +161,17 @@ class ScalpCollector:
             )
             logger.warning("stream lost", extra={"error": str(error), "code": error.code})
             self._miss(GapReason.STREAM_CUT, str(error))
+            if isinstance(error, FatalFeedError) and error.code != self._refused_code:
+                self._refused_code = error.code
+                text = f"the broker refuses this appkey or what it sends ({error.code}): {error}"
+                shard.note([Event(self._clock.now_ns(), "appkey_refused", "critical", shard.name, text)])
             await shard.pause(FATAL_PAUSE_S if isinstance(error, FatalFeedError) else self._backoff.next_delay_s())
 
     async def _hold(self, session: StreamSession) -> None:
         shard = self._shard
         session.subscribe(self._wanted())
         self._quality.staleness.restart(self._clock.now_ns())
+        self._proof.restart(self._symbols, self._clock.monotonic_ns())
         shard.update(state="collecting", note="")
         look_due_ns = 0
         while not shard.stopping.is_set() and shard.running.is_set() and not self._pace.may_hang_up:
@@ -189,12 +201,13 @@ class ScalpCollector:
             # Removals go out first: the broker counts both against its limit.
             session.unsubscribe([item for item in before if item not in wanted])
             session.subscribe([item for item in wanted if item not in before])
+            self._proof.restart(self._symbols, self._clock.monotonic_ns())
 
     def _look(self, session: StreamSession) -> None:
         self._reassign(session)
         self._look_at_quality(observing=True)
         silence_s = session.silence_s()
-        if silence_s > SILENCE_LIMIT_S:
+        if silence_s > self._shard.settings.stream_silence_s:
             raise TransientFeedError(f"no message for {silence_s:.0f} s", code="silent")
         unconfirmed = session.unconfirmed(UNCONFIRMED_LIMIT_S)
         if unconfirmed:
@@ -207,21 +220,56 @@ class ScalpCollector:
             )
             session.unsubscribe(unconfirmed)
             session.subscribe(unconfirmed)
+        self._doubt(session)
+
+    def _doubt(self, session: StreamSession) -> None:
+        """Renew the registrations that are proved to bring nothing, and look at the next silent symbol."""
+        deaf = [Registration(TR_TRADE, symbol) for symbol in sorted(self._deaf.intersection(self._symbols))]
+        self._deaf.clear()
+        if deaf:
+            session.unsubscribe(deaf)
+            session.subscribe(deaf)
+        symbol = self._proof.doubtful(self._clock.monotonic_ns()) if self._pace.phase is Phase.CONTINUOUS else None
+        if symbol is not None:
+            self._begin(self._look_elsewhere(symbol))
+
+    async def _look_elsewhere(self, symbol: str) -> None:
+        """Ask by REST whether a silent symbol trades; the quote is kept, for the stream has nothing of it."""
+        try:
+            answer = await self._client.inquire_price(symbol, Priority.BACKFILL)
+        except FeedError as error:
+            logger.warning("silent symbol not looked at", extra={"symbol": symbol, "error": str(error)})
+            return
+        now_ns = self._clock.now_ns()
+        for quote in answer.records:
+            if not isinstance(quote, Quote) or not self._proof.quoted(
+                symbol, quote.cumulative_volume, self._clock.monotonic_ns()
+            ):
+                continue
+            self._deaf.add(symbol)
+            text = f"{symbol} is acknowledged and silent while its volume grows to {quote.cumulative_volume}"
+            logger.error("registration brings no data", extra={"symbol": symbol})
+            self._shard.note([quote, Event(now_ns, "registration_silent", "error", self._shard.name, text)])
 
     def _take(self, burst: Sequence[Received]) -> None:
         """Record what one burst of messages brought, as one batch in the order of arrival."""
         if not burst:
             return
         records: list[Record] = []
+        frames = 0
         for received_ns, message in burst:
             match message:
                 case DataFrame():
+                    frames += 1
                     records += self._parser.parse(message, received_ns)
                 case RejectedFrame():
+                    frames += 1
                     records.append(reject_frame(message, received_ns))
                 case ControlMessage():
                     self._answered(message)
         self._heard_ns = burst[-1].received_ns
+        observed = self._count_observed(records)
+        records += self._frame_alarm.feed(frames, observed, self._heard_ns)
         for change in self._parser.take_width_changes():
             text = f"{change.tr_id} has {change.now} fields a record, not {change.before}"
             logger.error("frame width changed", extra={"tr_id": change.tr_id, "fields": change.now})
@@ -229,8 +277,21 @@ class ScalpCollector:
         records = self._quality.judge(records, self._heard_ns)
         if records:
             self._delay_ns = delay_ns(records, self._heard_ns)
-            self._backoff.stable()
+            if observed:
+                self._backoff.stable()
+                self._refused_code = ""
             self._shard.record(records, self._heard_ns)
+
+    def _count_observed(self, records: Sequence[Record]) -> int:
+        """Return how many observations there are; note which symbols were heard."""
+        monotonic_ns, observed = self._clock.monotonic_ns(), 0
+        for record in records:
+            if isinstance(record, Trade):
+                self._proof.heard(record.symbol, monotonic_ns)
+                observed += 1
+            else:
+                observed += isinstance(record, Book)
+        return observed
 
     def _answered(self, message: ControlMessage) -> None:
         """Close the gap of a symbol that the broker confirmed, open one for a symbol that it refused.

@@ -25,6 +25,7 @@ SETTLE_S = 5.0
 def rate_budget(directory: Path, duration_s: float) -> str:
     """Sweep at the broker's limit while two processes a minute are killed: nothing is refused, nothing left unused."""
     with _tree(directory) as tree:
+        tree.collecting(SHARDS)
         time.sleep(SETTLE_S)
         before, kills, rng = counts(tree), 0, random.Random(1)
         while (passed_s := moment() - before.at_s) < duration_s:
@@ -44,6 +45,7 @@ def rate_budget(directory: Path, duration_s: float) -> str:
 def random_refusals(directory: Path, duration_s: float) -> str:
     """Have 5 % of the calls refused by chance: sweeps complete and take at most 10 % longer."""
     with _tree(directory) as tree:
+        tree.collecting(SHARDS)
         time.sleep(SETTLE_S)
         quiet_s = sweeps(tree, duration_s / 3)
         fault(tree, random_refusal_rate=0.05)
@@ -61,6 +63,7 @@ def random_refusals(directory: Path, duration_s: float) -> str:
 def lowered_limit(directory: Path, duration_s: float) -> str:
     """Lower the broker's limit at run time: within ten seconds the calls fit it; raise it: they come back."""
     with _tree(directory) as tree:
+        tree.collecting(SHARDS)
         time.sleep(SETTLE_S)
         fault(tree, rest_limit=LOWERED_PER_S)
         begun_s = moment()
@@ -104,6 +107,7 @@ def _connect_loop(
     directory: Path, duration_s: float, strike: Callable[[LoopbackTree, Callable[[], bool]], None]
 ) -> str:
     with _tree(directory) as tree:
+        tree.collecting(SHARDS)
         time.sleep(SETTLE_S)
         others = {name: pid for name, pid in tree.pids().items() if name != "scalp-0"}
         first, worst = counts(tree), 0

@@ -1,6 +1,7 @@
 """What a soak reads of the exchange and of the system: counts over a stretch of time, sweeps, budget, incidents."""
 
 import time
+from math import inf
 from statistics import median
 from typing import NamedTuple
 
@@ -41,9 +42,9 @@ def fault(tree: LoopbackTree, **knobs: object) -> None:
 
 
 def limit_in_force(tree: LoopbackTree) -> float:
-    """Return the rate limit that the shards keep at the moment."""
+    """Return the rate limit that the shards keep at the moment; infinite while the hub does not say."""
     view = tree.view()
-    return view.budgets[0].limit_per_s if view and view.budgets else 0.0
+    return view.budgets[0].limit_per_s if view and view.budgets else inf
 
 
 def sweeps(tree: LoopbackTree, seconds: float) -> float:

@@ -1,0 +1,107 @@
+"""What acknowledgements do not show: frames that come to nothing, and registrations that bring no data. Pure.
+
+Separate from the session's loop so that both are driven by instants and counts alone. A registration can be
+acknowledged and silent for ever (KIS protocol notes §9.7 and §9.11); only the volume that another path reports
+proves that there was something to hear.
+"""
+
+from collections.abc import Collection
+
+from observer_core.clock import NS_PER_S
+from observer_core.messages import Event
+
+UNREADABLE_FRAMES = 20
+"""So many frames in a row without one record are no accident."""
+LOOK_EVERY_S = 5.0
+"""Between two questions about one silent symbol, and between two about any."""
+GROWTHS = 2
+"""So many looks in a row must find more volume: a single growth can be a block trade, which no stream carries."""
+AGAIN_AFTER_S = 60.0
+"""A registration that was renewed has so long to bring data before it is doubted again."""
+
+
+class FrameAlarm:
+    """Notices that frames arrive and nothing in them can be read."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._barren = 0
+        self._raised = False
+
+    def feed(self, frames: int, accepted: int, now_ns: int) -> list[Event]:
+        """Take how many data frames a burst had and how many records came of them; return the events due."""
+        if accepted:
+            self._barren = 0
+            if self._raised:
+                self._raised = False
+                return [Event(now_ns, "frames_readable", "info", self._name, "records come of the frames again")]
+            return []
+        self._barren += frames
+        if self._barren < UNREADABLE_FRAMES or self._raised:
+            return []
+        self._raised = True
+        text = f"{self._barren} frames arrived and not one record came of them"
+        return [Event(now_ns, "frames_unreadable", "critical", self._name, text)]
+
+
+class SilenceProof:
+    """Which registered symbols trade without our hearing it. Instants are monotonic nanoseconds."""
+
+    def __init__(self, after_s: float) -> None:
+        self._after_ns = int(after_s * NS_PER_S)
+        self._heard_ns: dict[str, int] = {}
+        self._looked_ns: dict[str, int] = {}
+        self._any_look_ns = -(1 << 62)
+        self._volume: dict[str, int] = {}
+        self._growths: dict[str, int] = {}
+
+    def restart(self, symbols: Collection[str], now_ns: int) -> None:
+        """Begin the silence of these symbols now and forget all others: a session began or they changed."""
+        before = self._heard_ns
+        self._heard_ns = {symbol: max(now_ns, before.get(symbol, 0)) for symbol in symbols}
+        self._looked_ns = {}
+        self._volume = {}
+        self._growths = {}
+
+    def heard(self, symbol: str, now_ns: int) -> None:
+        """Take a trade."""
+        if symbol in self._heard_ns:
+            self._heard_ns[symbol] = now_ns
+            if symbol in self._volume:
+                del self._volume[symbol]
+                self._growths.pop(symbol, None)
+
+    def doubtful(self, now_ns: int) -> str | None:
+        """Return the symbol to ask the other path about now, the longest silent first; None = nobody."""
+        if now_ns - self._any_look_ns < LOOK_EVERY_S * NS_PER_S:
+            return None
+        waiting = [
+            (heard_ns, symbol)
+            for symbol, heard_ns in self._heard_ns.items()
+            if now_ns - heard_ns >= self._after_ns
+            and now_ns - self._looked_ns.get(symbol, -(1 << 62)) >= LOOK_EVERY_S * NS_PER_S
+        ]
+        if not waiting:
+            return None
+        # Who was looked at once is looked at again before others: two looks make the proof.
+        _, symbol = min(waiting, key=lambda item: (item[1] not in self._growths, item))
+        self._any_look_ns = self._looked_ns[symbol] = now_ns
+        return symbol
+
+    def quoted(self, symbol: str, cumulative_volume: int, now_ns: int) -> bool:
+        """Take what the other path says; return whether the symbol is now proved to be deaf."""
+        heard_ns = self._heard_ns.get(symbol)
+        if heard_ns is None or now_ns - heard_ns < self._after_ns:
+            return False
+        before = self._volume.get(symbol)
+        self._volume[symbol] = cumulative_volume
+        if before is None or cumulative_volume <= before:
+            self._growths.pop(symbol, None)
+            return False
+        self._growths[symbol] = self._growths.get(symbol, 0) + 1
+        if self._growths[symbol] < GROWTHS:
+            return False
+        self._growths.pop(symbol)
+        del self._volume[symbol]
+        self._heard_ns[symbol] = now_ns + int(AGAIN_AFTER_S * NS_PER_S) - self._after_ns
+        return True
