@@ -19,6 +19,7 @@ from observer_core.bus.request import Requester, new_request_id
 from observer_core.cli.journal import app as journal
 from observer_core.cli.operator_name import login_name
 from observer_core.cli.output import status_lines, ticket_line
+from observer_core.cli.quality_commands import gaps_command, letters_app
 from observer_core.cli.replay import replay_command
 from observer_core.cli.universe import app as universe
 from observer_core.clock import NS_PER_S, Clock, SystemClock
@@ -48,7 +49,9 @@ database = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The sc
 app.add_typer(database, name="db")
 app.add_typer(universe, name="universe")
 app.add_typer(journal, name="journal")
+app.add_typer(letters_app, name="dlq")
 app.command("replay")(replay_command)
+app.command("gaps")(gaps_command)
 
 Target = Annotated[str, typer.Argument(metavar="NAME", help="Process, as `observerctl status` names it.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; goes to the audit log.")]

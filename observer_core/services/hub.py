@@ -44,6 +44,7 @@ from observer_core.services.hub_audit import AuditTrail
 from observer_core.services.hub_budgets import BudgetWatch
 from observer_core.services.hub_disk import disk_watch
 from observer_core.services.hub_feed import Feed
+from observer_core.services.hub_gaps import with_completeness
 from observer_core.services.hub_orders import OrderDesk
 from observer_core.services.hub_readings import read_processes
 from observer_core.services.hub_sockets import Groups, HubSockets, peer_of
@@ -169,7 +170,7 @@ class Hub:
     def _each_second(self, now_ns: int) -> None:
         seen = self._state.seen
         seen.market = self._market(now_ns)
-        seen.gaps = self._feed.gaps.view(now_ns)
+        seen.gaps = with_completeness(self._feed.gaps.view(now_ns), self._state.view.processes)
         seen.budgets = self._budgets.rows(self._state.view.processes, self._clock)
         self._status_seq += 1
         self._state.add_status(

@@ -32,6 +32,7 @@ class GapLine(msgspec.Struct, frozen=True, gc=False):
     until_ns: int | None = None
     opened_ns: int = 0
     detail: str = ""
+    missed_volume: int | None = None
 
 
 _decoder = msgspec.json.Decoder(GapLine)

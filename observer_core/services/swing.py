@@ -15,6 +15,7 @@ from observer_core.ids import AppKeyOrdinal
 from observer_core.kis.rest import PriceAnswer, RestClient, open_rest
 from observer_core.market.sharding import SYMBOLS_PER_CALL
 from observer_core.messages import GapReason, Track
+from observer_core.quality.completeness import by_answers
 from observer_core.services.assignment import Assignment, AssignmentWatch
 from observer_core.services.context import ChildContext
 from observer_core.services.pace import Pace
@@ -44,6 +45,8 @@ class SwingCollector:
         """What `_symbols` are from."""
         self._pace = Pace(shard.settings, shard.clock)
         self._swept_version = 0
+        self._asked_total = self._answered_total = 0
+        """Symbols, each time they were asked for."""
         # The very first call goes alone: a second one would only delay the first observation.
         self._in_flight = asyncio.Semaphore(1)
         self._answered = False
@@ -132,6 +135,7 @@ class SwingCollector:
                 chunk = await self._next_chunk(pending)
                 calls.append(group.create_task(self._call(chunk)))
         answered = sum(call.result() for call in calls)
+        shard.update(completeness=by_answers(self._asked_total, self._answered_total))
         shard.settle()
         if self._assignment is not None and self._may_go_on() and self._assignment.version != self._swept_version:
             self._swept_version = self._assignment.version
@@ -168,6 +172,8 @@ class SwingCollector:
         asked_ns = self._clock.now_ns()
         try:
             answer = await self._ask(symbols)
+            self._answered_total += len(symbols) - len(answer.missing)
+            self._asked_total += len(symbols)
         except SymbolRefusedError as error:
             if len(symbols) > 1:
                 # One bad symbol fails the whole call: halves find it and spare the others.
@@ -194,6 +200,7 @@ class SwingCollector:
 
     def _missed(self, error: FeedError, symbols: Sequence[str], asked_ns: int) -> None:
         shard = self._shard
+        self._asked_total += len(symbols)
         shard.update(errors_total=shard.status.errors_total + 1, note=str(error))
         self._miss(symbols, asked_ns, str(error))
 
