@@ -14,7 +14,7 @@ from observer_core.errors import FatalFeedError, FeedError, SymbolRefusedError
 from observer_core.ids import AppKeyOrdinal
 from observer_core.kis.rest import PriceAnswer, RestClient, open_rest
 from observer_core.market.sharding import SYMBOLS_PER_CALL
-from observer_core.messages import GapReason, Track
+from observer_core.messages import Event, GapReason, Track
 from observer_core.quality.completeness import by_answers
 from observer_core.services.assignment import Assignment, AssignmentWatch
 from observer_core.services.context import ChildContext
@@ -50,6 +50,8 @@ class SwingCollector:
         # The very first call goes alone: a second one would only delay the first observation.
         self._in_flight = asyncio.Semaphore(1)
         self._answered = False
+        self._refused_code = ""
+        """Of the last call, when the broker refused the appkey itself."""
         self._restart: asyncio.Task[None] | None = None
         """Looks for the end of the former life while the first calls are on their way already."""
         self._one_by_one = shard.settings.virtual_host
@@ -185,6 +187,7 @@ class SwingCollector:
         except FeedError as error:
             self._missed(error, symbols, asked_ns)
             if isinstance(error, FatalFeedError):
+                self._alarm(error)
                 await shard.pause(FATAL_PAUSE_S)
             return False
         finally:
@@ -193,10 +196,18 @@ class SwingCollector:
         if answer.lost_since_ns is not None:
             shard.miss(GapReason.CALL_FAILED, symbols, from_ns=answer.lost_since_ns, detail="an answer was lost")
         shard.record(answer.records, answer.received_ns)
+        self._refused_code = ""
         self._pace.observed(answer.records)
         if answer.missing:
             self._miss(answer.missing, asked_ns, "not in the broker's answer")
         return True
+
+    def _alarm(self, error: FatalFeedError) -> None:
+        """Say, once until a call succeeds again, that the broker refuses the appkey; other appkeys go on."""
+        if error.code != self._refused_code:
+            self._refused_code = error.code
+            text = f"the broker refuses this appkey or what it sends ({error.code}): {error}"
+            self._shard.note([Event(self._clock.now_ns(), "appkey_refused", "critical", self._shard.name, text)])
 
     def _missed(self, error: FeedError, symbols: Sequence[str], asked_ns: int) -> None:
         shard = self._shard
