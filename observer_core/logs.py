@@ -45,7 +45,7 @@ class Redactor:
 def redactor_for(settings: Settings) -> Redactor:
     """Return the redactor that knows this installation's credentials."""
     secrets = [part.reveal() for pair in settings.app_keys for part in (pair.key, pair.secret)]
-    return Redactor(secrets)
+    return Redactor([*secrets, *(url.reveal() for url in settings.alert_urls)])
 
 
 class JsonFormatter(logging.Formatter):

@@ -99,6 +99,11 @@ class Settings:
     """0 = never."""
     recycle_age_s: float = 0.0
     """0 = never."""
+    alert_urls: tuple[Secret, ...] = ()
+    """Where alerts go: addresses of the notification library, with their credentials."""
+    alert_quiet_minutes: tuple[int, int] = (0, 0)
+    """Minutes of the Korean day from and until which alerts wait; equal = never."""
+    alert_limit_per_h: int = 20
     allow_container_layer: bool = False
     """Whether data may lie where it goes with the container."""
     warnings: tuple[str, ...] = field(default=())
@@ -174,6 +179,16 @@ class _Reader:
             return values
 
         return self.parsed(name, parse, f"{count} rising percentages with commas between them", (100.0,) * count)
+
+    def minutes(self, name: str) -> tuple[int, int]:
+        def parse(text: str) -> tuple[int, int]:
+            bounds = [part.split(":") for part in text.split("-")]
+            (from_h, from_m), (until_h, until_m) = [(int(hour), int(minute)) for hour, minute in bounds]
+            if not (0 <= from_h < 24 and 0 <= until_h < 24 and 0 <= from_m < 60 and 0 <= until_m < 60):
+                raise ValueError
+            return from_h * 60 + from_m, until_h * 60 + until_m
+
+        return self.parsed(name, parse, "HH:MM-HH:MM", (0, 0)) if self.text(name) else (0, 0)
 
     def directory(self, name: str, fallback: Path | None = None) -> Path:
         text = self.text(name)
@@ -333,6 +348,9 @@ def _build(reader: _Reader, app_keys: tuple[AppKey, ...], warnings: tuple[str, .
         disk_reserve_bytes=reader.whole("OBSERVER_DISK_RESERVE_MIB", 1, 1024) * 1024 * 1024,
         recycle_memory_bytes=reader.whole("OBSERVER_RECYCLE_MEMORY_MIB", 0, 1 << 20) * 1024 * 1024,
         recycle_age_s=reader.number("OBSERVER_RECYCLE_AGE_H", 0, 10_000) * 3600,
+        alert_urls=tuple(map(Secret, reader.text("OBSERVER_ALERT_URLS").split())),
+        alert_quiet_minutes=reader.minutes("OBSERVER_ALERT_QUIET"),
+        alert_limit_per_h=reader.whole("OBSERVER_ALERT_LIMIT_PER_H", 1, 3_600),
         allow_container_layer=reader.flag("OBSERVER_ALLOW_CONTAINER_LAYER"),
         warnings=warnings,
     )

@@ -165,6 +165,15 @@ VARIABLES: tuple[Variable, ...] = (
         _OPERATION,
     ),
     Variable(
+        "OBSERVER_ALERT_URLS",
+        "",
+        "Where alerts go: Apprise addresses with blanks between them; empty = nowhere",
+        group=_OPERATION,
+        secret=True,
+    ),
+    Variable("OBSERVER_ALERT_QUIET", "", "Korean hours in which alerts wait; empty = none", "HH:MM-HH:MM", _OPERATION),
+    Variable("OBSERVER_ALERT_LIMIT_PER_H", "20", "Most alert messages in an hour", "messages", _OPERATION),
+    Variable(
         "OBSERVER_ALLOW_CONTAINER_LAYER",
         "false",
         "Start although the data directory is no mount and goes with the container (trials only)",

@@ -36,6 +36,7 @@ from observer_core.messages import (
     encode,
 )
 from observer_core.pipes import FrameBuffer, read_available, write_frame
+from observer_core.services.alerts import alerts_over
 from observer_core.services.calendar_watch import CalendarWatch
 from observer_core.services.context import ChildContext
 from observer_core.services.hub_answers import OPERATOR, VIEWER, QuestionDesk
@@ -75,7 +76,7 @@ def run(context: ChildContext) -> int:
     try:
         with hold(context.settings.paths.locks / "hub.lock", context.name):
             over_http = views_over_http(context.settings, context.clock, symbol_owners(context.settings.paths))
-            return asyncio.run(Hub(context).serve((over_http,)))
+            return asyncio.run(Hub(context).serve((over_http, alerts_over(context.settings, context.clock))))
     except ProcessError as error:
         logger.error("hub not started", extra={"error": str(error)})
         return ExitCode.LOCKED

@@ -1,0 +1,119 @@
+"""Which conditions alarm somebody: rules over the view, each with a duration, folded into incidents. Pure.
+
+One incident is one message when it begins and one when it is over, however often its condition flickers meanwhile.
+Messages that fall into quiet hours or above the hourly limit are told together, later, never dropped in silence.
+"""
+
+from collections import deque
+from typing import NamedTuple
+
+from observer_core.clock import NS_PER_S, kst_datetime
+from observer_core.http.readiness import readiness
+from observer_core.view import SystemView
+
+FOR_S = 30.0
+"""A condition must hold for so long before it is an incident."""
+
+CLEAR_S = 60.0
+"""It must be gone for so long before the incident is over."""
+
+_HOUR_NS = 3_600 * NS_PER_S
+
+
+class Message(NamedTuple):
+    """What somebody is told."""
+
+    title: str
+    body: str
+
+
+class Condition(NamedTuple):
+    """What is wrong now; `key` stays the same while the words change."""
+
+    key: str
+    text: str
+
+
+class _Incident(NamedTuple):
+    text: str
+    since_ns: int
+    seen_ns: int
+    told: bool
+
+
+class QuietHours(NamedTuple):
+    """Korean minutes of the day between which only what cannot wait is told; equal bounds mean none."""
+
+    from_minute: int = 0
+    until_minute: int = 0
+
+    def cover(self, now_ns: int) -> bool:
+        """Return whether an instant lies within."""
+        at = kst_datetime(now_ns)
+        minute = at.hour * 60 + at.minute
+        if self.from_minute <= self.until_minute:
+            return self.from_minute <= minute < self.until_minute
+        return minute >= self.from_minute or minute < self.until_minute
+
+
+def conditions(view: SystemView, now_ns: int) -> list[Condition]:
+    """Return what is wrong: each expectation of the session that is not met, and each volume that fills."""
+    found = [Condition(_key(text), text) for text in readiness(view, now_ns).failing]
+    found += [
+        Condition(f"disk {row.mount}", f"disk {row.mount} is at step {row.level}: {row.measure}")
+        for row in view.disk
+        if row.level in {"trim", "seal"}
+    ]
+    return found
+
+
+def _key(text: str) -> str:
+    """Return the part of a sentence that stays: its subject and state, without figures."""
+    return text.partition(":")[0] if ":" in text else " ".join(word for word in text.split() if not word.isdigit())
+
+
+class Alarms:
+    """The incidents of this process's life."""
+
+    def __init__(self, quiet: QuietHours | None = None, limit_per_h: int = 20) -> None:
+        self._quiet = quiet or QuietHours()
+        self._limit_per_h = limit_per_h
+        self._incidents: dict[str, _Incident] = {}
+        self._waiting: list[Message] = []
+        self._sent_ns: deque[int] = deque()
+
+    def look(self, view: SystemView, now_ns: int) -> list[Message]:
+        """Take a view; return what is to be sent now."""
+        for condition in conditions(view, now_ns):
+            known = self._incidents.get(condition.key)
+            since_ns, told = (known.since_ns, known.told) if known else (now_ns, False)
+            self._incidents[condition.key] = _Incident(condition.text, since_ns, now_ns, told)
+        for key, incident in list(self._incidents.items()):
+            self._judge(key, incident, now_ns)
+        return self._released(now_ns)
+
+    def _judge(self, key: str, incident: _Incident, now_ns: int) -> None:
+        gone_s = (now_ns - incident.seen_ns) / NS_PER_S
+        held_s = (incident.seen_ns - incident.since_ns) / NS_PER_S
+        if not incident.told:
+            if gone_s > 0:
+                del self._incidents[key]
+            elif held_s >= FOR_S:
+                self._incidents[key] = incident._replace(told=True)
+                begun = f"since {kst_datetime(incident.since_ns):%H:%M:%S}"
+                self._waiting.append(Message(f"Observer: {incident.text}"[:120], f"{incident.text}\n{begun}"))
+        elif gone_s >= CLEAR_S:
+            del self._incidents[key]
+            text = f"over: {incident.text}"
+            self._waiting.append(Message(f"Observer: {text}"[:120], f"{text}\nlasted {held_s:.0f} s"))
+
+    def _released(self, now_ns: int) -> list[Message]:
+        while self._sent_ns and now_ns - self._sent_ns[0] > _HOUR_NS:
+            self._sent_ns.popleft()
+        if not self._waiting or self._quiet.cover(now_ns) or len(self._sent_ns) >= self._limit_per_h:
+            return []
+        self._sent_ns.append(now_ns)
+        waiting, self._waiting = self._waiting, []
+        if len(waiting) == 1:
+            return waiting
+        return [Message(f"Observer: {len(waiting)} messages", "\n\n".join(message.body for message in waiting))]
