@@ -76,7 +76,14 @@ def run(installation: Installation, limits: Limits) -> int:
     except ProcessError as error:
         sys.stderr.write(f"data directory {settings.data_dir} is in use: {error}\n")
         return ExitCode.LOCKED
-    with lock:
+    try:
+        # A second bind of an ipc path steals it silently: another tree with the same sockets must not start.
+        run_lock = hold(settings.paths.run / "supervisor.lock", "supervisor")
+    except ProcessError as error:
+        lock.close()
+        sys.stderr.write(f"run directory {settings.run_dir} is in use, set OBSERVER_RUN_DIR to another: {error}\n")
+        return ExitCode.LOCKED
+    with lock, run_lock:
         for warning in settings.warnings:
             _logger.warning(warning)
         preload(installation.children)

@@ -207,12 +207,14 @@ class TokenStore:
 
     async def _request(self, cache: _Cache, failed: Secret | None) -> IssuedToken | None:
         """Make the one request of this minute; None when the broker says it was one too many."""
+        attempted_before_ns = cache.attempted_ns
         cache.attempted_ns = self._clock.now_ns()
         self._write(cache)
         try:
             issued = await self._issue()
         except FeedError as error:
-            cache.attempted_ns = self._clock.now_ns()
+            # A request that found no connection was never made: it does not cost the broker's minute.
+            cache.attempted_ns = attempted_before_ns if error.code == "transport" else self._clock.now_ns()
             self._write(cache)
             logger.warning("token request failed", extra={"code": error.code, "reason": str(error)})
             if error.code == TOKEN_TOO_SOON:

@@ -33,6 +33,11 @@ class Outages:
         """Return how many gaps are open."""
         return len(self._open)
 
+    @property
+    def open_gaps(self) -> tuple[Gap, ...]:
+        """Return the open gaps as they were opened, oldest first."""
+        return tuple(entry.gap for entry in self._open.values())
+
     def begin(
         self, reason: GapReason | str, symbols: Collection[str], *, from_ns: int, now_ns: int, detail: str = ""
     ) -> list[Gap]:

@@ -28,6 +28,7 @@ from observer_core.quality.delays import delay_ns
 from observer_core.quality.outages import Outages
 from observer_core.quality.unwritten import Unwritten
 from observer_core.services.context import ChildContext
+from observer_core.services.open_gaps import OpenGapsFile
 from observer_core.services.recorder import Recorder
 from observer_core.services.shard_disk import DiskReactions, release_reserves, trimmed
 
@@ -61,6 +62,9 @@ class Shard:
         self._status_sender = StatusSender(paths.status_endpoint)
         self.recorder = Recorder(self.name, self.settings.source, self._journal, self._publisher, self.clock)
         self.outages = Outages(self.name, self._journal.epoch, track)
+        self._open_gaps = OpenGapsFile(paths.journal(self.name))
+        self._left_open: tuple[Gap, ...] = ()
+        """Gaps of the former life whose end the journal has not taken yet."""
         self._track = track
         self.stopping = asyncio.Event()
         self.running = asyncio.Event()
@@ -114,10 +118,13 @@ class Shard:
             Whether there was a former life.
         """
         directory = self.settings.paths.journal(self.name)
+        now_ns = self.clock.now_ns()
+        # A life that was killed could not close its gaps: they end here, and the restart gap goes on.
+        self._left_open = self._open_gaps.left_open()
+        self._unwritten.add(replace(gap, until_ns=now_ns) for gap in self._left_open)
         last = find_last_observation(directory, self.recorder.epoch)
         if last is None:
             return False
-        now_ns = self.clock.now_ns()
         opened = self.outages.begin(
             GapReason.RESTART,
             symbols,
@@ -125,6 +132,7 @@ class Shard:
             now_ns=now_ns,
             detail=f"no observation after epoch {last.epoch} seq {last.last_seq}",
         )
+        self._remember_gaps()
         self._unwritten.add(opened)
         return True
 
@@ -170,15 +178,23 @@ class Shard:
     def miss(self, reason: GapReason, symbols: Collection[str], *, from_ns: int, detail: str = "") -> None:
         """Open a gap over symbols and write it down, now or as soon as the journal takes it."""
         now_ns = self.clock.now_ns()
-        self._write(self.outages.begin(reason, symbols, from_ns=from_ns, now_ns=now_ns, detail=detail))
+        opened = self.outages.begin(reason, symbols, from_ns=from_ns, now_ns=now_ns, detail=detail)
+        self._remember_gaps()
+        self._write(opened)
 
     def resume(self, symbols: Iterable[str]) -> None:
         """Close the gaps that waited for these symbols only."""
-        self._write(self.outages.observed(symbols, self.clock.now_ns()))
+        closed = self.outages.observed(symbols, self.clock.now_ns())
+        if closed:
+            self._write(closed)
+            self._remember_gaps()
 
     def settle(self) -> None:
         """Cut open gaps of which a part is observed again."""
-        self._write(self.outages.settle(self.clock.now_ns()))
+        changed = self.outages.settle(self.clock.now_ns())
+        if changed:
+            self._write(changed)
+            self._remember_gaps()
 
     def update(self, **changes: object) -> None:
         """Change fields of the status that the next report carries."""
@@ -208,6 +224,9 @@ class Shard:
         self.miss(reason, symbols, from_ns=received_ns - self.in_flight_ns)
         self._unwritten.add(records)
 
+    def _remember_gaps(self) -> None:
+        self._open_gaps.remember((*self._left_open, *self.outages.open_gaps))
+
     def _write(self, records: Sequence[Record]) -> None:
         if records and not self._append(records, self.clock.now_ns()):
             self._unwritten.add(records)
@@ -224,6 +243,7 @@ class Shard:
             logger.error("batch not journalled", extra={"records": len(records), "error": str(error)})
             return False
         self._unwritten.clear()
+        self._left_open = ()
         return True
 
     def _read_orders(self) -> None:
