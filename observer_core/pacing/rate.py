@@ -27,6 +27,8 @@ MARGIN_S = 0.004
 """Added to the window for the granularity of the broker's clock."""
 SPREAD = 0.6
 """Share of the window over which N calls are spread at least, so that a burst does not arrive as one."""
+PATIENCE_S = 2.0
+"""After so long a waiter of any class is served: sweeps alone could keep the lower classes waiting for ever."""
 VIRTUAL_SPACING_S = 1.1
 """Spacing on the virtual host: it still refused at 0.6 s although it promises one call per second."""
 
@@ -189,9 +191,10 @@ class RateBudget:
     def _is_first(self, priority: int, now_ns: int) -> bool:
         """Return whether no living waiter of another process goes before this one."""
         waiters = [waiter for waiter in self._waiters() if waiter.until_ns > now_ns]
-        own = next((waiter.since_ns for waiter in waiters if waiter.owner == self._owner), now_ns)
+        since_ns = next((waiter.since_ns for waiter in waiters if waiter.owner == self._owner), now_ns)
+        own = _urgency(priority, since_ns, now_ns)
         return all(
-            (priority, own) <= (other.priority, other.since_ns) for other in waiters if other.owner != self._owner
+            own <= _urgency(other.priority, other.since_ns, now_ns) for other in waiters if other.owner != self._owner
         )
 
     def _queue_up(self, priority: int, now_ns: int, until_ns: int) -> None:
@@ -246,6 +249,11 @@ class RateBudget:
         header = (state.ceiling_per_s, limit_per_s, refusals, calls, since_ns, changed_ns, state.next_number)
         self._file.write(0, _HEADER.pack(_MAGIC, self._boot, *header))
         self._impose_ceiling = False
+
+
+def _urgency(priority: int, since_ns: int, now_ns: int) -> tuple[int, int]:
+    """Return the rank of a waiter, lowest first: whoever has waited long goes before every class, the longest first."""
+    return (-1 if now_ns - since_ns > PATIENCE_S * NS_PER_S else priority, since_ns)
 
 
 def _checked(limit_per_s: float) -> float:

@@ -236,7 +236,7 @@ class ScalpCollector:
     async def _look_elsewhere(self, symbol: str) -> None:
         """Ask by REST whether a silent symbol trades; the quote is kept, for the stream has nothing of it."""
         try:
-            answer = await self._client.inquire_price(symbol, Priority.BACKFILL)
+            answer = await self._client.inquire_price(symbol, Priority.SWEEP)
         except FeedError as error:
             logger.warning("silent symbol not looked at", extra={"symbol": symbol, "error": str(error)})
             return

@@ -108,11 +108,11 @@ def test_program_is_restarted_and_dies_with_the_supervisor(tmp_path: Path) -> No
         def programs() -> list[int]:
             return [pid for pid in children_of(tree.process.pid) if _command(pid).startswith(b"sleep")]
 
-        until(lambda: bool(programs()), "no program", tree.log)
+        until(lambda: len(programs()) == 1, "no program", tree.log)
         assert "OF_THE_CHILD=set" in (tmp_path / "logs" / "exchange.out").read_text()
         (first,) = programs()
         os.kill(first, signal.SIGKILL)
-        until(lambda: bool(programs()) and first not in programs(), "no new program", tree.log)
+        until(lambda: len(programs()) == 1 and first not in programs(), "no new program", tree.log)
         (second,) = programs()
         tree.process.kill()
         until(lambda: not alive(second), "the program outlives the supervisor", deadline_s=2)

@@ -158,3 +158,20 @@ def test_waiters_are_served_in_turn(tmp_path: Path) -> None:
         else:
             wakes_ns[index] = now_ns + int(answer * NS_PER_S) + 1
     assert [served.count(index) for index in range(4)] == [20] * 4
+
+
+def test_a_low_class_is_served_in_the_end(tmp_path: Path) -> None:
+    sweep, backfill = (RateBudget(tmp_path / "rate-0.bin", 10) for _ in range(2))
+    wakes_ns = {Priority.SWEEP: START_NS, Priority.BACKFILL: START_NS}
+    served: list[Priority] = []
+    while len(served) < 60:
+        priority, now_ns = min(wakes_ns.items(), key=lambda entry: entry[1])
+        budget = sweep if priority is Priority.SWEEP else backfill
+        answer = budget.take(now_ns, priority)
+        if isinstance(answer, Slot):
+            served.append(priority)
+            budget.complete(answer, now_ns + NS_PER_MS)
+            wakes_ns[priority] = now_ns + 2 * NS_PER_MS
+        else:
+            wakes_ns[priority] = now_ns + int(answer * NS_PER_S) + 1
+    assert 2 <= served.count(Priority.BACKFILL) <= 4
