@@ -1,15 +1,14 @@
 """The lines of the JSONL archive: one JSON object a record, and the key that says which record a line holds."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from operator import attrgetter
 
 import msgspec
 
 from observer_core.clock import NS_PER_S, kst_day
 from observer_core.ids import DayNumber, Epoch, Seq, ShardName
-from observer_core.messages import Batch, Book, Event, Gap, Quote, Record, Rejection, Trade, Usage, line_type
-from observer_core.sinks.port import Offset
+from observer_core.messages import Batch, Book, Event, Gap, Quote, Rejection, Trade, Usage, line_type
+from observer_core.sinks.port import TIME_OF, Offset
 
 LINE_PREFIX: tuple[tuple[str, type], ...] = (
     ("shard", str),
@@ -27,16 +26,6 @@ LINE_TYPES: Mapping[type, type[msgspec.Struct]] = {
     for record_type in (Trade, Quote, Book, Gap, Rejection, Event, Usage)
 }
 
-_TIME_OF: Mapping[type, Callable[[Record], int]] = {
-    Trade: attrgetter("received_ns"),
-    Quote: attrgetter("received_ns"),
-    Book: attrgetter("received_ns"),
-    Rejection: attrgetter("received_ns"),
-    Gap: attrgetter("from_ns"),
-    Event: attrgetter("at_ns"),
-    Usage: attrgetter("minute_ns"),
-}
-"""The instant that decides a record's day, the same for every sink: when it was received, or when it happened."""
 _NS_PER_DAY = 24 * 3600 * NS_PER_S
 _KST_OFFSET_NS = 9 * 3600 * NS_PER_S
 
@@ -62,7 +51,7 @@ def line_objects(batch: Batch, chosen: Sequence[int]) -> list[msgspec.Struct]:
     """Return the line objects of the chosen records of a batch, by index."""
     after = (batch.session_id, batch.source, batch.schema_version)
     shard, epoch, first_seq, records = batch.shard, batch.epoch, batch.first_seq, batch.records
-    types, times, fields = LINE_TYPES, _TIME_OF, msgspec.structs.astuple
+    types, times, fields = LINE_TYPES, TIME_OF, msgspec.structs.astuple
     found: list[msgspec.Struct] = []
     for index in chosen:
         record = records[index]

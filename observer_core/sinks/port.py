@@ -3,11 +3,23 @@
 Separate from the sinks so that the writer loop and every sink meet only here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from observer_core.ids import Epoch, Seq, ShardName, SinkName
-from observer_core.messages import Batch
+from observer_core.messages import Batch, Book, Event, Gap, Quote, Record, Rejection, Trade, Usage
+
+TIME_OF: Mapping[type, Callable[[Record], int]] = {
+    Trade: attrgetter("received_ns"),
+    Quote: attrgetter("received_ns"),
+    Book: attrgetter("received_ns"),
+    Rejection: attrgetter("received_ns"),
+    Gap: attrgetter("from_ns"),
+    Event: attrgetter("at_ns"),
+    Usage: attrgetter("minute_ns"),
+}
+"""The instant that decides a record's day, the same for every sink: when it was received, or when it happened."""
 
 
 class Offset(NamedTuple):

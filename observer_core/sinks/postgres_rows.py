@@ -15,6 +15,7 @@ import msgspec
 
 from observer_core.clock import NS_PER_S
 from observer_core.messages import Batch, Book, Event, Gap, Quote, Record, Rejection, Trade, Usage
+from observer_core.sinks.port import TIME_OF
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -106,21 +107,6 @@ def day_date(index: int) -> date:
         OverflowError: beyond what dates can say.
     """
     return date(1970, 1, 1) + timedelta(days=index)
-
-
-def record_time_ns(record: Record) -> int:
-    """Return the instant by which a record is placed: when it was received, or when it happened."""
-    match record:
-        case Trade() | Quote() | Book() | Rejection():
-            return record.received_ns
-        case Gap():
-            return record.from_ns
-        case Event():
-            return record.at_ns
-        case Usage():
-            return record.minute_ns
-        case _:
-            assert_never(record)
 
 
 @lru_cache(maxsize=4096)
@@ -271,7 +257,7 @@ class RowMaker:
 
     def side_row(self, record: Record, seq: int) -> Row:
         """Return the parameters of the statement in `SIDE_STATEMENTS` for a record that is no observation."""
-        key = (day_date(day_index(record_time_ns(record))), self._shard, self._epoch, seq)
+        key = (day_date(day_index(TIME_OF[type(record)](record))), self._shard, self._epoch, seq)
         match record:
             case Gap():
                 return (*key, *_gap_values(record))
