@@ -1,8 +1,8 @@
-"""THE contract between processes: records and batches, status, control; and their only encoders and decoders.
+"""THE contract between processes: records and batches, status, reports; and their only encoders and decoders.
 
 Rules of evolution: a new field is appended and has a default, types never change, unknown fields are skipped,
 an unknown tag is an error that receivers count (`MalformedMessage`). Records alone are arrays on the wire.
-The views that consoles see are in `observer_core.view`.
+The views that consoles see are in `observer_core.view`, the orders of the supervisor's pipes in `observer_core.orders`.
 """
 
 from collections.abc import Sequence
@@ -209,7 +209,32 @@ class Usage(_Record, frozen=True, tag="usage"):
     """Broker calls made under a budget."""
 
 
-Record: TypeAlias = Trade | Quote | Book | Gap | Rejection | Event | Usage
+class Overflow(_Record, frozen=True, tag="overflow"):
+    """A candidate for a tick slot that did not get one, and the state of the system when that was decided."""
+
+    symbol: str
+    at_ns: int
+    trigger: str
+    """A `scalp.triggers.Trigger` value; text on the wire so that newer triggers do not stop an older reader."""
+    score: float
+    reason: str
+    """A `scalp.slots.Refusal` value."""
+    appkey: int
+    """Ordinal of the appkey whose slots it wanted."""
+    capacity: int
+    """Slots of the appkey."""
+    occupied: int
+    lowest_score: float | None
+    """The lowest score that held a slot then, pins apart; None = no slot was held by a score."""
+    mitigation_level: int = 0
+    """0 = none; each step halves the recorded books."""
+    cpu_percent: float | None = None
+    memory_percent: float | None = None
+    disk_latency_ms: float | None = None
+    queue_percent: float | None = None
+
+
+Record: TypeAlias = Trade | Quote | Book | Gap | Rejection | Event | Usage | Overflow
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="batch"):
@@ -314,7 +339,57 @@ class ServiceStatus(_Message, frozen=True, kw_only=True, tag="service"):
     errors_total: int = 0
 
 
-StatusMessage: TypeAlias = ShardStatus | WriterStatus | ServiceStatus
+class SlotRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One tick slot of an appkey and who holds it."""
+
+    appkey: int
+    slot: int
+    symbol: str
+    trigger: str
+    """What brought the symbol here: a `scalp.triggers.Trigger` value, "pin", or "rank" for the universe's own order."""
+    score: float
+    """As of its latest candidate."""
+    since_ns: int
+    dwell_until_ns: int
+    """Before this instant no candidate takes the slot."""
+    pinned: bool
+    last_record_ns: int | None
+    """When the newest trade of the symbol arrived in this slot; None = nothing yet."""
+
+
+class OverflowRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate that got no slot, for the screen; the whole record is an `Overflow`."""
+
+    symbol: str
+    trigger: str
+    score: float
+    reason: str
+    at_ns: int
+
+
+class SlotStatus(_Message, frozen=True, kw_only=True, tag="slots"):
+    """The slots of one streaming shard; totals since the start of its process."""
+
+    name: str
+    pid: int
+    status_seq: int
+    as_of_ns: int
+    appkey: int
+    capacity: int
+    slots: tuple[SlotRow, ...] = ()
+    candidates_total: int = 0
+    placed_total: int = 0
+    overflow_total: int = 0
+    newest_overflow: tuple[OverflowRow, ...] = ()
+    """Newest first, at most `OVERFLOW_SHOWN`."""
+    mitigation_level: int = 0
+    mitigation_reason: str = ""
+
+
+ProcessStatus: TypeAlias = ShardStatus | WriterStatus | ServiceStatus
+"""What a process says of itself as a whole."""
+
+StatusMessage: TypeAlias = ProcessStatus | SlotStatus
 
 
 class ProcessReport(_Message, frozen=True, kw_only=True, tag="process"):
@@ -371,59 +446,13 @@ class SupervisorEvent(_Message, frozen=True, kw_only=True, tag="notice"):
 SupervisorMessage: TypeAlias = TreeReport | TicketUpdate | SupervisorEvent
 
 
-class Verb(StrEnum):
-    """What an operator can order of one process."""
-
-    RESTART = "restart"
-    PAUSE = "pause"
-    RESUME = "resume"
-    RELEASE = "release"
-    """Start a quarantined or waiting process at once."""
-    SCALE = "scale"
-    """Run `count` processes of a kind; the target is the kind."""
-
-
-class Order(_Message, frozen=True, kw_only=True, tag="order"):
-    """A command on its way from the hub to the supervisor."""
-
-    ticket: str
-    verb: Verb
-    target: str
-    who: str
-    reason: str
-    generation: int | None = None
-    """Generation the operator saw; None = whatever runs."""
-    count: int | None = None
-    """How many processes; for `SCALE` only."""
-
-
-class ChildOrder(_Message, frozen=True, kw_only=True, tag="child"):
-    """What the supervisor tells a child over its control pipe."""
-
-    verb: str
-    """"pause", "resume" or "reload"."""
-
-
-class ChildReport(_Message, frozen=True, kw_only=True, tag="ready"):
-    """What a child tells the supervisor over its report pipe."""
-
-    pid: int
-    state: str
-    """"ready" once, after start-up; "progress" later; "assigned" when maintenance put an assignment in force;
-    "swept" when a shard has been through all symbols of one."""
-    version: int = 0
-    """Version of the assignment."""
-    shards: int = 0
-    """How many sweeping shards it is for."""
-
+OVERFLOW_SHOWN = 50
+"""Newest losers that a status or view carries; all of them are in the archive."""
 
 _encoder = msgspec.msgpack.Encoder()
 _batch_decoder = msgspec.msgpack.Decoder(Batch)
 _status_decoder: msgspec.msgpack.Decoder[StatusMessage] = msgspec.msgpack.Decoder(StatusMessage)
 _supervisor_decoder: msgspec.msgpack.Decoder[SupervisorMessage] = msgspec.msgpack.Decoder(SupervisorMessage)
-_order_decoder = msgspec.msgpack.Decoder(Order)
-_child_order_decoder = msgspec.msgpack.Decoder(ChildOrder)
-_child_report_decoder = msgspec.msgpack.Decoder(ChildReport)
 
 _Decoded = TypeVar("_Decoded")
 
@@ -454,21 +483,6 @@ def decode_status(raw: bytes) -> StatusMessage:
 def decode_supervisor_message(raw: bytes) -> SupervisorMessage:
     """Decode what the supervisor writes to the hub."""
     return decode_with(_supervisor_decoder, raw)
-
-
-def decode_order(raw: bytes) -> Order:
-    """Decode what the hub writes to the supervisor."""
-    return decode_with(_order_decoder, raw)
-
-
-def decode_child_order(raw: bytes) -> ChildOrder:
-    """Decode what the supervisor writes to a child."""
-    return decode_with(_child_order_decoder, raw)
-
-
-def decode_child_report(raw: bytes) -> ChildReport:
-    """Decode what a child writes to the supervisor."""
-    return decode_with(_child_report_decoder, raw)
 
 
 def track_of(record: Record, shard_track: Track) -> Track:

@@ -9,6 +9,8 @@ from typing import TypeAlias
 import msgspec
 
 from observer_core.messages import Event, TicketUpdate, decode_with
+from observer_core.messages import OverflowRow as OverflowRow
+from observer_core.messages import SlotRow as SlotRow
 
 PROTOCOL_MAJOR = 1
 PROTOCOL_MINOR = 0
@@ -128,6 +130,23 @@ class GapView(_View, frozen=True, kw_only=True):
     stale_symbols: int = 0
 
 
+class SlotView(_View, frozen=True, kw_only=True):
+    """The tick slots of all appkeys."""
+
+    slots: tuple[SlotRow, ...]
+    """By appkey and slot."""
+    capacity: int
+    candidates_total: int
+    overflow_total: int
+    newest_overflow: tuple[OverflowRow, ...]
+    """Newest first, at most `OVERFLOW_SHOWN`."""
+    mitigation_level: int
+    """The highest of the appkeys: 0 = none, 1 = books at half their rate, 2 = at a quarter."""
+    mitigation_reason: str
+    as_of_ns: int
+    """When the shard that reported longest ago did so."""
+
+
 class MarketView(_View, frozen=True, kw_only=True):
     """The market as the calendar sees it."""
 
@@ -170,6 +189,7 @@ class SystemView(_View, frozen=True, kw_only=True):
     tickets: tuple[TicketUpdate, ...]
     leases: tuple[LeaseView, ...] = ()
     viewers: int = 0
+    slots: SlotView | None = None
 
 
 class Delta(_View, frozen=True, kw_only=True):
@@ -189,6 +209,7 @@ class Delta(_View, frozen=True, kw_only=True):
     tickets: tuple[TicketUpdate, ...] = ()
     leases: tuple[LeaseView, ...] | None = None
     viewers: int | None = None
+    slots: SlotView | None = None
 
 
 class _Question(msgspec.Struct, frozen=True, kw_only=True, tag_field="t"):
@@ -299,4 +320,5 @@ def apply(view: SystemView, delta: Delta) -> SystemView:
         tickets=tuple(tickets.values())[-TICKETS_KEPT:],
         leases=view.leases if delta.leases is None else delta.leases,
         viewers=view.viewers if delta.viewers is None else delta.viewers,
+        slots=view.slots if delta.slots is None else delta.slots,
     )

@@ -15,7 +15,8 @@ from typing import NamedTuple, assert_never
 
 from observer_core.clock import NS_PER_MS
 from observer_core.errors import MalformedMessage, ProcessError
-from observer_core.messages import ChildOrder, decode_child_report, encode
+from observer_core.messages import encode
+from observer_core.orders import ChildOrder, decode_child_report
 from observer_core.pipes import read_available, write_frame
 from observer_core.services.scaling import write_order
 from supervisor import linux, memory

@@ -20,7 +20,8 @@ from observer_core import logs
 from observer_core.clock import Clock
 from observer_core.errors import ConfigError, FatalFeedError, FatalSinkError, ObserverError
 from observer_core.exit_codes import ExitCode
-from observer_core.messages import ChildReport, encode
+from observer_core.messages import encode
+from observer_core.orders import ChildReport
 from observer_core.pipes import write_frame
 from observer_core.services.context import ChildContext
 from observer_core.settings import Settings

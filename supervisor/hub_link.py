@@ -9,16 +9,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from observer_core.errors import MalformedMessage
-from observer_core.messages import (
-    Event,
-    Order,
-    ProcessReport,
-    SupervisorEvent,
-    TicketUpdate,
-    TreeReport,
-    decode_order,
-    encode,
-)
+from observer_core.messages import Event, ProcessReport, SupervisorEvent, TicketUpdate, TreeReport, encode
+from observer_core.orders import Order, decode_order
 from observer_core.pipes import FrameBuffer, Outbox, read_available
 from supervisor.orders import Answer, Moment, Notice
 from supervisor.policy import Child

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from observer_core.messages import Order
+from observer_core.orders import Order
 from supervisor.causes import Exit
 
 

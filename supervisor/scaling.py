@@ -7,7 +7,7 @@ is out of sight. Separate from the tree because it is the one order that takes m
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from observer_core.messages import Order
+from observer_core.orders import Order
 from observer_core.services.scaling import SCALABLE_KIND, SHARDS_LIMIT
 from supervisor.limits import Limits, ns
 from supervisor.orders import Moment

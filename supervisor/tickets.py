@@ -7,7 +7,7 @@ decides only whether an order may be carried out and when it is; carrying it out
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from observer_core.messages import Order, Verb
+from observer_core.orders import Order, Verb
 from supervisor.orders import Answer, Command, Notice
 from supervisor.policy import Child
 from supervisor.specs import PAUSABLE

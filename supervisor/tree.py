@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from observer_core.exit_codes import ExitCode
-from observer_core.messages import Order, Verb
+from observer_core.orders import Order, Verb
 from supervisor import policy
 from supervisor.causes import Death, Exit, fleet_key
 from supervisor.fleet import FleetWatch

@@ -24,7 +24,8 @@ from observer_core.cli.replay import replay_command
 from observer_core.cli.universe import app as universe
 from observer_core.clock import NS_PER_S, Clock, SystemClock
 from observer_core.errors import ConfigError, LinkError
-from observer_core.messages import TicketUpdate, Verb
+from observer_core.messages import TicketUpdate
+from observer_core.orders import Verb
 from observer_core.settings import ClientSettings, Secret, load_client_settings
 from observer_core.view import AcquireLease, Answer, Command, GetTicket, GetView, SystemView
 

@@ -12,7 +12,8 @@ from types import FrameType
 
 from observer_core.clock import Clock
 from observer_core.ids import ProcessName
-from observer_core.messages import ChildOrder, ChildReport, decode_child_order, encode
+from observer_core.messages import encode
+from observer_core.orders import ChildOrder, ChildReport, decode_child_order
 from observer_core.pipes import FrameBuffer, read_available, write_frame
 from observer_core.settings import Settings
 

@@ -26,7 +26,6 @@ from observer_core.locks import hold
 from observer_core.market.sessions import Phase, phase_at
 from observer_core.messages import (
     Event,
-    Order,
     ServiceStatus,
     SupervisorEvent,
     TicketUpdate,
@@ -35,6 +34,7 @@ from observer_core.messages import (
     decode_supervisor_message,
     encode,
 )
+from observer_core.orders import Order
 from observer_core.pipes import FrameBuffer, read_available, write_frame
 from observer_core.services.alerts import alerts_over
 from observer_core.services.calendar_watch import CalendarWatch

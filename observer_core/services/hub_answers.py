@@ -10,7 +10,8 @@ from typing import assert_never
 
 from observer_core.clock import Clock
 from observer_core.errors import MalformedMessage
-from observer_core.messages import Event, Order, TicketUpdate
+from observer_core.messages import Event, TicketUpdate
+from observer_core.orders import Order
 from observer_core.services.hub_audit import AuditLine, AuditTrail, lease_line, ticket_line
 from observer_core.services.hub_leases import LeaseBook, Peer, Refusal, described
 from observer_core.services.hub_orders import OrderDesk

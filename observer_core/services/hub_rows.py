@@ -7,7 +7,7 @@ from collections import deque
 from typing import NamedTuple
 
 from observer_core.clock import NS_PER_S, kst_datetime
-from observer_core.messages import ProcessReport, ServiceStatus, ShardStatus, StatusMessage, WriterStatus
+from observer_core.messages import ProcessReport, ProcessStatus, ServiceStatus, ShardStatus, WriterStatus
 from observer_core.view import ProcessRow, WriterRow
 
 SILENT_AFTER_NS = 3 * NS_PER_S
@@ -49,7 +49,7 @@ class Backlog:
         return round(last_bytes / (drained / ((last_ns - first_ns) / NS_PER_S)), 1)
 
 
-def current_status(report: ProcessReport | None, status: StatusMessage | None, tree_ns: int) -> StatusMessage | None:
+def current_status(report: ProcessReport | None, status: ProcessStatus | None, tree_ns: int) -> ProcessStatus | None:
     """Return the status unless it is a former process's: of another pid, and older than the supervisor's word."""
     if status is None or report is None or report.pid is None or report.pid == status.pid:
         return status
@@ -57,7 +57,7 @@ def current_status(report: ProcessReport | None, status: StatusMessage | None, t
 
 
 def process_row(
-    name: str, report: ProcessReport | None, status: StatusMessage | None, reading: ProcessReading | None, now_ns: int
+    name: str, report: ProcessReport | None, status: ProcessStatus | None, reading: ProcessReading | None, now_ns: int
 ) -> ProcessRow:
     """Return the row of a process of which at least the report or the status is known."""
     shard = status if isinstance(status, ShardStatus) else None
@@ -121,26 +121,26 @@ def writer_row(status: WriterStatus, report: ProcessReport | None, backlog: Back
     )
 
 
-def _pid(report: ProcessReport | None, status: StatusMessage | None) -> int | None:
+def _pid(report: ProcessReport | None, status: ProcessStatus | None) -> int | None:
     if report is None:
         return None if status is None else status.pid
     return report.pid
 
 
-def _kind(report: ProcessReport | None, status: StatusMessage | None) -> str:
+def _kind(report: ProcessReport | None, status: ProcessStatus | None) -> str:
     if report is not None:
         return report.kind
     return "writer" if status is None or isinstance(status, WriterStatus) else status.kind
 
 
-def _state(report: ProcessReport | None, status: StatusMessage | None) -> str:
+def _state(report: ProcessReport | None, status: ProcessStatus | None) -> str:
     """Return the supervisor's state; "paused" where a running shard does not collect on purpose."""
     if report is None:
         return "" if status is None else status.state
     return "paused" if report.state == "running" and status is not None and status.state == "paused" else report.state
 
 
-def _records(status: StatusMessage | None) -> int:
+def _records(status: ProcessStatus | None) -> int:
     return 0 if status is None or isinstance(status, ServiceStatus) else status.records_total
 
 
@@ -152,7 +152,7 @@ def _lag_s(shard: ShardStatus | None, writer: WriterStatus | None, now_ns: int) 
     return round(max(0, now_ns - shard.last_record_ns) / NS_PER_S, 3)
 
 
-def _note(report: ProcessReport | None, status: StatusMessage | None, now_ns: int) -> str:
+def _note(report: ProcessReport | None, status: ProcessStatus | None, now_ns: int) -> str:
     if status is None:
         return ""
     alive = report is None or report.pid == status.pid

@@ -11,8 +11,17 @@ from typing import TypeVar
 import msgspec
 
 from observer_core.clock import NS_PER_S
-from observer_core.messages import Event, StatusMessage, TicketUpdate, TreeReport, WriterStatus
+from observer_core.messages import (
+    Event,
+    ProcessStatus,
+    SlotStatus,
+    StatusMessage,
+    TicketUpdate,
+    TreeReport,
+    WriterStatus,
+)
 from observer_core.services.hub_rows import Backlog, ProcessReading, current_status, process_row, writer_row
+from observer_core.services.hub_slots import SlotBoard
 from observer_core.view import (
     EVENTS_KEPT,
     TICKETS_KEPT,
@@ -61,7 +70,8 @@ class HubState:
         self.view = msgspec.structs.replace(blank, tickets=tickets[-TICKETS_KEPT:])
         self.seen = Observations(market=blank.market, gaps=blank.gaps)
         self.tree: TreeReport | None = None
-        self._statuses: dict[str, StatusMessage] = {}
+        self._statuses: dict[str, ProcessStatus] = {}
+        self._slots = SlotBoard()
         self._backlogs: dict[str, Backlog] = {}
         self._writer_process: dict[str, str] = {}
         self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
@@ -75,10 +85,14 @@ class HubState:
             for report in self.tree.processes:
                 if report.name not in left:
                     self._statuses.pop(report.name, None)
+                    self._slots.forget(report.name)
         self.tree = tree
 
     def add_status(self, status: StatusMessage) -> None:
         """Take what a process says of itself; one that was overtaken is dropped."""
+        if isinstance(status, SlotStatus):
+            self._slots.add(status)
+            return
         known = self._statuses.get(status.name)
         if known is not None and status.pid == known.pid and status.status_seq <= known.status_seq:
             return
@@ -141,6 +155,7 @@ class HubState:
             disk=None if seen.disk == view.disk else seen.disk,
             budgets=None if seen.budgets == view.budgets else seen.budgets,
             gaps=_refreshed(seen.gaps, view.gaps),
+            slots=self._slots.take_changed(),
             market=_refreshed(seen.market, view.market),
             events=tuple(self._events),
             tickets=tuple(self._tickets.values()),
@@ -172,7 +187,7 @@ class HubState:
                 rows.append(process_row(name, None, status, self.seen.readings.get(status.pid), now_ns))
         return rows
 
-    def _last_words(self, process: str) -> StatusMessage | None:
+    def _last_words(self, process: str) -> ProcessStatus | None:
         sink = next((sink for sink, name in self._writer_process.items() if name == process), None)
         return None if sink is None else self._statuses.get(sink)
 
@@ -202,5 +217,5 @@ def _refreshed(now: _Part, former: _Part) -> _Part | None:
 
 def _is_empty(delta: Delta) -> bool:
     lists = (delta.processes, delta.processes_gone, delta.writers, delta.events, delta.tickets)
-    parts = (delta.disk, delta.budgets, delta.gaps, delta.market, delta.leases, delta.viewers)
+    parts = (delta.disk, delta.budgets, delta.gaps, delta.market, delta.leases, delta.viewers, delta.slots)
     return not any(lists) and all(part is None for part in parts)

@@ -23,7 +23,8 @@ from observer_core.journal.holes import Hole, find_holes
 from observer_core.journal.recovery import TailReport, examine_tails, find_last_observation
 from observer_core.journal.writer import JournalWriter
 from observer_core.locks import hold
-from observer_core.messages import Book, ChildOrder, Gap, GapReason, Quote, Record, Rejection, ShardStatus, Track, Trade
+from observer_core.messages import Book, Gap, GapReason, Quote, Record, Rejection, ShardStatus, Track, Trade
+from observer_core.orders import ChildOrder
 from observer_core.quality.delays import delay_ns
 from observer_core.quality.outages import Outages
 from observer_core.quality.unwritten import Unwritten

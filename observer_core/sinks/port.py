@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from observer_core.ids import Epoch, Seq, ShardName, SinkName
-from observer_core.messages import Batch, Book, Event, Gap, Quote, Record, Rejection, Trade, Usage
+from observer_core.messages import Batch, Book, Event, Gap, Overflow, Quote, Record, Rejection, Trade, Usage
 
 TIME_OF: Mapping[type, Callable[[Record], int]] = {
     Trade: attrgetter("received_ns"),
@@ -18,6 +18,7 @@ TIME_OF: Mapping[type, Callable[[Record], int]] = {
     Gap: attrgetter("from_ns"),
     Event: attrgetter("at_ns"),
     Usage: attrgetter("minute_ns"),
+    Overflow: attrgetter("at_ns"),
 }
 """The instant that decides a record's day, the same for every sink: when it was received, or when it happened."""
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias, assert_never
 import msgspec
 
 from observer_core.clock import NS_PER_S
-from observer_core.messages import Batch, Book, Event, Gap, Quote, Record, Rejection, Trade, Usage
+from observer_core.messages import Batch, Book, Event, Gap, Overflow, Quote, Record, Rejection, Trade, Usage
 from observer_core.sinks.port import TIME_OF
 
 Row: TypeAlias = tuple[Any, ...]
@@ -30,6 +30,19 @@ INT8_OID = 20
 
 POISON_ERRORS: tuple[type[Exception], ...] = (struct.error, ValueError, TypeError, OverflowError, UnicodeError)
 """What the conversion raises for values that no column takes."""
+
+
+_SYSTEM_STATE = (
+    "capacity",
+    "occupied",
+    "lowest_score",
+    "mitigation_level",
+    "cpu_percent",
+    "memory_percent",
+    "disk_latency_ms",
+    "queue_percent",
+)
+"""Fields of an overflow that stand together in its column `state`."""
 
 
 DAY_VALUE = 4
@@ -280,6 +293,8 @@ class RowMaker:
                 return (*key, record.at_ns, at, record.severity, record.name, record.subject, record.text)
             case Usage():
                 return (*key, *_usage_values(record))
+            case Overflow():
+                return (*key, *_overflow_values(record))
             case Trade() | Quote() | Book():
                 raise TypeError("an observation goes by COPY")
             case _:
@@ -316,6 +331,20 @@ def _usage_values(usage: Usage) -> Row:
     )
 
 
+def _overflow_values(overflow: Overflow) -> Row:
+    state = {name: getattr(overflow, name) for name in _SYSTEM_STATE}
+    return (
+        overflow.at_ns,
+        instant(overflow.at_ns),
+        overflow.symbol,
+        overflow.trigger,
+        overflow.score,
+        overflow.reason,
+        overflow.appkey,
+        msgspec.json.encode(state).decode(),
+    )
+
+
 OBSERVATION_MAKERS: Mapping[type[Record], Callable[[RowMaker, Any, int], Row]] = {
     Trade: RowMaker.trade,
     Quote: RowMaker.quote,
@@ -327,5 +356,6 @@ SIDE_STATEMENTS: Mapping[type[Record], str] = {
     Rejection: "insert_rejection",
     Event: "insert_event",
     Usage: "insert_usage",
+    Overflow: "insert_overflow",
 }
 """Name of the statement that takes each kind of record that is no observation."""

@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from observer_core.messages import Book, Gap, Record, Rejection, Track, Usage
+from observer_core.messages import Book, Gap, Overflow, Record, Rejection, Track, Usage
 from observer_core.sinks.jsonl_lines import LINE_PREFIX, LINE_TYPES, encode_lines, line_key, line_objects
 from tests.fixtures.journals import NINE_OCLOCK_NS, batch, event, quote, trade
 
@@ -27,7 +27,8 @@ BOOK = Book(
 GAP = Gap("g-1", Track.SCALP, "restart", ("005930",), NINE_OCLOCK_NS - 1, None, NINE_OCLOCK_NS)
 REJECTION = Rejection("005930", NINE_OCLOCK_NS, Track.SCALP, "validate", ("price",), "raw\n줄")
 USAGE = Usage("scalp-0", NINE_OCLOCK_NS, 1, 0, 5, 1000, 2000)
-EVERY_KIND: tuple[Record, ...] = (trade(1), quote(2), BOOK, GAP, REJECTION, event(3), USAGE)
+OVERFLOW = Overflow("005930", NINE_OCLOCK_NS, "volume_surge", 7.5, "lower_score", 0, 41, 41, 8.25, cpu_percent=12.5)
+EVERY_KIND: tuple[Record, ...] = (trade(1), quote(2), BOOK, GAP, REJECTION, event(3), USAGE, OVERFLOW)
 
 GOLDEN_EVENT = (
     b'{"kind":"event","shard":"scalp-0","epoch":1,"seq":5,"day":20260724,"session_id":"20260724-scalp-0-1",'

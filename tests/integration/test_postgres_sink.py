@@ -7,7 +7,7 @@ import pytest
 
 from observer_core.clock import NS_PER_S, kst_midnight_ns
 from observer_core.errors import FatalSinkError, TransientSinkError
-from observer_core.messages import Event, Record, Rejection, Track, Usage
+from observer_core.messages import Event, Overflow, Record, Rejection, Track, Usage
 from observer_core.settings import Secret
 from observer_core.sinks.postgres_load import ReplayInserter
 from observer_core.sinks.postgres_session import connect
@@ -187,6 +187,27 @@ def test_rejections_events_and_usage_go_with_the_rows(postgres_dsn: Secret, tmp_
         ("scalp-0", 5, 1, 2**33, 3, 3)
     ]
     assert query(postgres_dsn, "SELECT seq FROM pattern_records") == [(4,)]
+
+
+def test_overflows_carry_their_reason_and_the_systems_state(postgres_dsn: Secret, tmp_path: Path) -> None:
+    loser = Overflow("005930", OPEN_NS, "volume_surge", 7.5, "lower_score", 1, 41, 41, 8.25, cpu_percent=12.5)
+    batch = stored(batch_of([loser]))
+    with sink_for(postgres_dsn, tmp_path) as sink:
+        deliver(sink, [batch, batch])
+    told = "SELECT day::text, symbol, trigger, score, reason, appkey, at_ns, state FROM overflow_ledger"
+    state = {
+        "capacity": 41,
+        "occupied": 41,
+        "lowest_score": 8.25,
+        "mitigation_level": 0,
+        "cpu_percent": 12.5,
+        "memory_percent": None,
+        "disk_latency_ms": None,
+        "queue_percent": None,
+    }
+    assert query(postgres_dsn, told) == [
+        ("2026-07-16", "005930", "volume_surge", 7.5, "lower_score", 1, OPEN_NS, state)
+    ]
 
 
 def test_a_second_writer_is_refused_while_the_first_lives(postgres_dsn: Secret, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from observer_core.messages import Order, Verb
+from observer_core.orders import Order, Verb
 from tests.fixtures.supervised import SupervisedTree, alive, until
 
 pytestmark = pytest.mark.process

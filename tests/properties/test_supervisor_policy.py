@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from observer_core.clock import NS_PER_S
 from observer_core.ids import ProcessName
-from observer_core.messages import Order, Verb
+from observer_core.orders import Order, Verb
 from supervisor.causes import Exit
 from supervisor.limits import Limits
 from supervisor.memory import recall, remember

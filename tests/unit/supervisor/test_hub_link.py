@@ -5,15 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from observer_core.messages import (
-    Order,
-    SupervisorEvent,
-    TicketUpdate,
-    TreeReport,
-    Verb,
-    decode_supervisor_message,
-    encode,
-)
+from observer_core.messages import SupervisorEvent, TicketUpdate, TreeReport, decode_supervisor_message, encode
+from observer_core.orders import Order, Verb
 from observer_core.pipes import FrameBuffer, open_pipe, read_available, write_frame
 from supervisor.hub_link import HubLink, supervisor_event, tree_report
 from supervisor.orders import Notice

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from observer_core.clock import NS_PER_S
-from observer_core.messages import Verb
+from observer_core.orders import Verb
 from supervisor.memory import load, recall, remember, save
 from supervisor.orders import Begun, Moment, StopRequested
 from supervisor.policy import Child

@@ -2,7 +2,7 @@
 
 import signal
 
-from observer_core.messages import Verb
+from observer_core.orders import Verb
 from supervisor.orders import Assigned, Rescale, StopRequested, Swept
 from supervisor.scaling import SpecOf, scale_refusal
 from tests.fixtures.histories import History, shard_spec

@@ -3,7 +3,7 @@
 import signal
 
 from observer_core.exit_codes import ExitCode
-from observer_core.messages import Verb
+from observer_core.orders import Verb
 from supervisor.limits import Limits
 from supervisor.orders import Begun, End, ReloadRequested, StopRequested, Tell
 from supervisor.states import State
