@@ -12,7 +12,7 @@ from datetime import date
 from random import Random
 from typing import NamedTuple
 
-from observer_core.clock import NS_PER_MS, Clock
+from observer_core.clock import Clock
 from observer_core.errors import FeedError, RateRefusedError, ReauthenticateError
 from observer_core.ids import AppKeyOrdinal
 from observer_core.kis.auth import ApprovalKeys, TokenStore, cache_path, issue_token
@@ -22,14 +22,13 @@ from observer_core.kis.holidays import parse_holidays
 from observer_core.kis.quotes import CallTimes, QuoteRows, parse_inquire_price, parse_multi_price
 from observer_core.kis.transport import Answer, DroppedConnectionError, Transport
 from observer_core.messages import Quote, Rejection
-from observer_core.pacing.rate import Priority, RateBudget, Slot, budget_path, effective_limit
+from observer_core.pacing.rate import Priority, RateBudget, budget_path, effective_limit
 from observer_core.settings import AppKey, Secret, Settings
 
 _QUOTATIONS = "/uapi/domestic-stock/v1/quotations"
 _KRX = "J"
 _REFUSED_RETRIES = 4
 _REFUSED_PAUSE_S = (0.1, 1.0)
-_STALE_NS = 20 * NS_PER_MS
 
 
 @dataclass(slots=True)
@@ -154,17 +153,19 @@ class RestClient:
     async def _attempt(self, tr_id: str, path: str, token: Secret, priority: Priority) -> Answer:
         slot = await self.budget.acquire(self.clock, priority)
 
-        async def renew_slot() -> None:
-            # Connecting took longer than a slot may be trusted for: the broker will count this call later than the
-            # budget thinks, so it gets a slot of now; the old one ends unused.
+        async def check_slot() -> None:
+            # Connecting, or a stop of this process, can take longer than a slot is kept for anybody.
             nonlocal slot
-            if self.clock.monotonic_ns() - slot.taken_ns > _STALE_NS:
-                self.budget.complete(slot, slot.taken_ns)
+            while not self.budget.holds(slot):
                 slot = await self.budget.acquire(self.clock, priority)
 
         self.counters.calls_total += 1
-        answer = await self.transport.get(path, self._headers(tr_id, token), renew_slot)
-        self._complete(slot)
+        answered = False
+        try:
+            answer = await self.transport.get(path, self._headers(tr_id, token), check_slot)
+            answered = True
+        finally:
+            self.budget.complete(slot, self.clock.monotonic_ns(), answered=answered)
         failure = rest_failure(answer.status, answer.body)
         if isinstance(failure, RateRefusedError):
             self.counters.refused_total += 1
@@ -172,9 +173,6 @@ class RestClient:
         if failure is not None:
             raise failure
         return answer
-
-    def _complete(self, slot: Slot) -> None:
-        self.budget.complete(slot, self.clock.monotonic_ns())
 
     def _headers(self, tr_id: str, token: Secret) -> dict[str, str]:
         return {

@@ -1,15 +1,17 @@
 """The rate budget of one appkey: shared by all its processes, kept over their restarts, never exceeded.
 
 Separate from the HTTP client because the budget belongs to the appkey, not to a process. Who waits longest goes
-first, so that every shard gets an equal share and their sweeps take equally long. Strict by construction:
-the broker counts a call at some instant between the taking of its slot and its answer, so a slot counts as occupied
-until the answer (at most `HOLD_S` after the taking, when its holder died or the answer is slow), and a call may start
-only when the N-th last slot ended more than one window ago. Whatever window the broker slides, it finds at most N.
+first, so that every shard gets an equal share and their sweeps take equally long. Strict by construction: the broker
+counts a call at some instant between the taking of its slot and its answer, so a slot is occupied until the answer,
+however long that takes, and for one window after it; a call may start only while fewer than N slots are occupied.
+Whatever window the broker slides, it finds at most N. A slot whose call got no answer, or whose holder died, stays
+occupied for as long as the request may still be on its way.
 """
 
 import asyncio
 import os
 import struct
+from collections.abc import Container
 from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -18,11 +20,12 @@ from observer_core.clock import NS_PER_S, Clock
 from observer_core.pacing.budget_file import BudgetFile
 from observer_core.pacing.rate_adapt import Adaptation, recovered, refused
 
-HOLD_S = 0.5
-"""Longest time a slot stays occupied: a request that long on its way has been counted by the broker.
-
-Only calls without an answer reach it. At 0.1 s a collector starved of processor time was refused now and then.
-"""
+ASTRAY_S = 0.5
+"""How long a request without an answer may still be on its way, after its caller gave it up or was found dead."""
+DOUBT_S = 0.25
+"""A call unanswered for so long makes the others ask whether its holder lives."""
+LONGEST_S = 60.0
+"""A living holder that is silent for longer (stopped by hand) loses its slot: `holds` tells it before it sends."""
 MARGIN_S = 0.004
 """Added to the window for the granularity of the broker's clock."""
 SPREAD = 0.6
@@ -32,17 +35,18 @@ PATIENCE_S = 2.0
 VIRTUAL_SPACING_S = 1.1
 """Spacing on the virtual host: it still refused at 0.6 s although it promises one call per second."""
 
-_MAGIC = b"OBSRATE4"
+_MAGIC = b"OBSRATE5"
 _CAPACITY = 1024
 _LOCK_BUSY_S = 0.001
 _YIELD_NS = 5_000_000
 _GRACE_NS = 20_000_000
 _FUTURE_NS = 5 * NS_PER_S
-_HEADER = struct.Struct("=8s16sddIQQQQ")
-_RING_OFFSET = 128
-_SLOT = struct.Struct("=QQ")
+_HEADER = struct.Struct("=8s16sddIIQQQQQ")
+_SLOTS_OFFSET = 128
+_SLOT = struct.Struct("=QQQ")
 _END = struct.Struct("=Q")
-_QUEUE_OFFSET = _RING_OFFSET + _CAPACITY * _SLOT.size
+_END_OFFSET = 8
+_QUEUE_OFFSET = _SLOTS_OFFSET + _CAPACITY * _SLOT.size
 _QUEUE_PLACES = 64
 _WAITER = struct.Struct("=QQQQ")
 _FILE_BYTES = _QUEUE_OFFSET + _QUEUE_PLACES * _WAITER.size
@@ -60,14 +64,26 @@ class Priority(IntEnum):
 class Slot(NamedTuple):
     """The permission for one call."""
 
-    number: int
+    place: int
     taken_ns: int
+
+
+class _Occupied(NamedTuple):
+    """A slot as it stands in the file."""
+
+    taken_ns: int
+    ended_ns: int
+    """0 = its call is under way."""
+    owner: int
 
 
 class _State(NamedTuple):
     ceiling_per_s: float
     adaptation: Adaptation
-    next_number: int
+    calls_total: int = 0
+    last_taken_ns: int = 0
+    places: int = 0
+    """How many slots the file has had so far; only these mean something."""
 
 
 class _Waiter(NamedTuple):
@@ -97,13 +113,13 @@ class RateBudget:
     """
 
     def __init__(self, path: Path, limit_per_s: float) -> None:
-        self._file = BudgetFile(path, _FILE_BYTES)
+        self._owner = int.from_bytes(os.urandom(8), "little") >> 2 | 1
+        self._file = BudgetFile(path, _FILE_BYTES, mark=self._owner)
         self._ceiling_per_s = _checked(limit_per_s)
         self._boot = _boot_id()
         # The latest word wins: a process imposes its configured limit when it opens the file and when it is told
         # a new one, and otherwise keeps to what stands there.
         self._impose_ceiling = True
-        self._owner = int.from_bytes(os.urandom(8), "little") | 1
 
     def take(self, now_ns: int, priority: Priority = Priority.SWEEP) -> Slot | float:
         """Return a slot, or the seconds after which asking again makes sense.
@@ -115,9 +131,10 @@ class RateBudget:
             return _LOCK_BUSY_S
         try:
             state = self._load(now_ns)
-            wait_ns = self._free_ns(state, now_ns) - now_ns
+            ends = self._ends(state, now_ns)
+            wait_ns = _free_ns(state, list(ends.values()), now_ns) - now_ns
             if wait_ns <= 0 and self._is_first(priority, now_ns):
-                return self._occupy(state, now_ns)
+                return self._occupy(state, _first_without(ends), now_ns)
             wait_ns = max(wait_ns, _YIELD_NS)
             self._queue_up(priority, now_ns, now_ns + wait_ns + _GRACE_NS)
             return wait_ns / NS_PER_S
@@ -132,12 +149,24 @@ class RateBudget:
                 return taken
             await asyncio.sleep(taken)
 
-    def complete(self, slot: Slot, now_ns: int) -> None:
-        """Note that the call was answered, so that its slot ends now instead of after `HOLD_S`."""
-        # Later the slot has ended by itself; within that time nobody can have reused its place, so that one
-        # aligned word is written without the lock. A reader who misses it waits a little longer, never less.
-        if slot.taken_ns <= now_ns < slot.taken_ns + HOLD_S * NS_PER_S:
-            self._file.write(_offset(slot.number) + _END.size, _END.pack(now_ns))
+    def holds(self, slot: Slot) -> bool:
+        """Return whether a slot is still the caller's; to be asked right before the request is sent."""
+        entry = self._slot(slot.place)
+        return (entry.taken_ns, entry.owner) == (slot.taken_ns, self._owner)
+
+    def complete(self, slot: Slot, now_ns: int, *, answered: bool = True) -> None:
+        """Note the end of a call, so that its slot becomes free one window later.
+
+        Args:
+            slot: what the call was made with.
+            now_ns: monotonic nanoseconds.
+            answered: without an answer the request may reach the broker even now.
+        """
+        # While the holder lives nobody reuses its place, so that one aligned word is written without the lock. A reader
+        # who misses it waits a little longer, never less.
+        if self.holds(slot):
+            ended_ns = now_ns if answered else now_ns + int(ASTRAY_S * NS_PER_S)
+            self._file.write(_offset(slot.place) + _END_OFFSET, _END.pack(ended_ns))
 
     def refused(self, now_ns: int) -> None:
         """Note that the broker refused a call for its rate; several of them lower the limit for all processes."""
@@ -146,7 +175,7 @@ class RateBudget:
             return
         try:
             state = self._load(now_ns)
-            lowered = refused(state.adaptation, state.ceiling_per_s, state.next_number, now_ns)
+            lowered = refused(state.adaptation, state.ceiling_per_s, state.calls_total, now_ns)
             self._store(state._replace(adaptation=lowered))
         finally:
             self._file.unlock()
@@ -162,27 +191,33 @@ class RateBudget:
 
     def used_last_second(self, now_ns: int) -> int:
         """Return how many slots were taken within the last second, by all processes."""
-        ring = self._file.read(_RING_OFFSET, _CAPACITY * _SLOT.size)
         since_ns = now_ns - NS_PER_S
-        return sum(1 for taken_ns, _ in _SLOT.iter_unpack(ring) if since_ns < taken_ns <= now_ns)
+        return sum(since_ns < slot.taken_ns <= now_ns for slot in self._slots(self._load(now_ns).places))
 
     def close(self) -> None:
         """Give the descriptor back; nothing is lost."""
         self._file.close()
 
-    def _free_ns(self, state: _State, now_ns: int) -> int:
-        """Return the instant from which the next call may start."""
-        limit_per_s = state.adaptation.limit_per_s
-        calls = max(1, int(limit_per_s))
-        window_ns = int((max(1.0, calls / limit_per_s) + MARGIN_S) * NS_PER_S)
-        if not state.next_number:
+    def _ends(self, state: _State, now_ns: int) -> dict[int, int]:
+        """Return the occupied places and when their calls end, which is now at the earliest for those under way."""
+        window_ns, ends = _window_ns(state.adaptation.limit_per_s), {}
+        for place, slot in enumerate(self._slots(state.places)):
+            ended_ns = slot.ended_ns or self._doubted(place, slot, now_ns)
+            believable = max(slot.taken_ns, ended_ns) <= now_ns + _FUTURE_NS
+            if slot.owner and believable and ended_ns + window_ns > now_ns:
+                ends[place] = ended_ns
+        return ends
+
+    def _doubted(self, place: int, slot: _Occupied, now_ns: int) -> int:
+        """Return the end of a call under way: now, unless its holder is dead or was given up."""
+        under_way_s = (now_ns - slot.taken_ns) / NS_PER_S
+        if under_way_s > LONGEST_S:
+            return slot.taken_ns
+        if under_way_s < DOUBT_S or slot.owner == self._owner or self._file.is_marked(slot.owner):
             return now_ns
-        last_taken_ns, _ = self._slot(state.next_number - 1)
-        free_ns = last_taken_ns + int(SPREAD / calls * NS_PER_S)
-        if state.next_number >= calls:
-            _, ended_ns = self._slot(state.next_number - calls)
-            free_ns = max(free_ns, ended_ns + window_ns)
-        return free_ns
+        ended_ns = now_ns + int(ASTRAY_S * NS_PER_S)
+        self._file.write(_offset(place) + _END_OFFSET, _END.pack(ended_ns))
+        return ended_ns
 
     def _waiters(self) -> list[_Waiter]:
         table = self._file.read(_QUEUE_OFFSET, _QUEUE_PLACES * _WAITER.size)
@@ -216,39 +251,65 @@ class RateBudget:
             if waiter.owner == self._owner:
                 self._file.write(_QUEUE_OFFSET + index * _WAITER.size, bytes(_WAITER.size))
 
-    def _occupy(self, state: _State, now_ns: int) -> Slot:
-        slot = Slot(state.next_number, now_ns)
-        # The slot before the counter: a holder killed in between has taken nothing and sent nothing.
-        self._file.write(_offset(slot.number), _SLOT.pack(now_ns, now_ns + int(HOLD_S * NS_PER_S)))
-        self._store(state._replace(next_number=slot.number + 1))
+    def _occupy(self, state: _State, place: int, now_ns: int) -> Slot:
+        # The slot before the counters: a holder killed in between has taken nothing and sent nothing.
+        self._file.write(_offset(place), _SLOT.pack(now_ns, 0, self._owner))
+        self._store(
+            state._replace(calls_total=state.calls_total + 1, last_taken_ns=now_ns, places=max(state.places, place + 1))
+        )
         self._leave_queue()
-        return slot
+        return Slot(place, now_ns)
 
-    def _slot(self, number: int) -> tuple[int, int]:
-        taken_ns, ended_ns = _SLOT.unpack(self._file.read(_offset(number), _SLOT.size))
-        return taken_ns, ended_ns
+    def _slot(self, place: int) -> _Occupied:
+        return _Occupied(*_SLOT.unpack(self._file.read(_offset(place), _SLOT.size)))
+
+    def _slots(self, places: int) -> list[_Occupied]:
+        table = self._file.read(_SLOTS_OFFSET, places * _SLOT.size)
+        return [_Occupied(*entry) for entry in _SLOT.iter_unpack(table)]
 
     def _load(self, now_ns: int) -> _State:
         """Read the header; anything unbelievable in it (other boot, damage) begins a new budget."""
-        magic, boot, ceiling, limit, refusals, calls, since_ns, changed_ns, number = _HEADER.unpack(
+        magic, boot, ceiling, limit, places, refusals, calls, since_ns, changed_ns, total, last_ns = _HEADER.unpack(
             self._file.read(0, _HEADER.size)
         )
         believable = magic == _MAGIC and boot == self._boot and 0 < limit <= ceiling <= _CAPACITY
-        if believable and number:
-            believable = self._slot(number - 1)[0] <= now_ns + _FUTURE_NS
-        if not believable:
-            return _State(self._ceiling_per_s, Adaptation(self._ceiling_per_s), 0)
+        if not believable or places > _CAPACITY or last_ns > now_ns + _FUTURE_NS:
+            return _State(self._ceiling_per_s, Adaptation(self._ceiling_per_s))
         adaptation = Adaptation(limit, refusals, since_ns, changed_ns, calls)
         if ceiling != self._ceiling_per_s and self._impose_ceiling:
             ceiling, adaptation = self._ceiling_per_s, Adaptation(self._ceiling_per_s)
         adaptation = recovered(adaptation, ceiling, now_ns)
-        return _State(ceiling, adaptation, number)
+        return _State(ceiling, adaptation, total, last_ns, places)
 
     def _store(self, state: _State) -> None:
         limit_per_s, refusals, since_ns, changed_ns, calls = state.adaptation
-        header = (state.ceiling_per_s, limit_per_s, refusals, calls, since_ns, changed_ns, state.next_number)
-        self._file.write(0, _HEADER.pack(_MAGIC, self._boot, *header))
+        counts = (state.places, refusals, calls, since_ns, changed_ns, state.calls_total, state.last_taken_ns)
+        self._file.write(0, _HEADER.pack(_MAGIC, self._boot, state.ceiling_per_s, limit_per_s, *counts))
         self._impose_ceiling = False
+
+
+def _window_ns(limit_per_s: float) -> int:
+    return int((max(1.0, _calls(limit_per_s) / limit_per_s) + MARGIN_S) * NS_PER_S)
+
+
+def _calls(limit_per_s: float) -> int:
+    """Return how many calls fit one window."""
+    return max(1, int(limit_per_s))
+
+
+def _free_ns(state: _State, ends_ns: list[int], now_ns: int) -> int:
+    """Return the instant from which the next call may start, as far as is known now."""
+    calls = _calls(state.adaptation.limit_per_s)
+    free_ns = now_ns
+    if len(ends_ns) >= calls:
+        free_ns = sorted(ends_ns)[len(ends_ns) - calls] + _window_ns(state.adaptation.limit_per_s)
+    if state.calls_total:
+        free_ns = max(free_ns, state.last_taken_ns + int(SPREAD / calls * NS_PER_S))
+    return free_ns
+
+
+def _first_without(occupied: Container[int]) -> int:
+    return next(place for place in range(_CAPACITY) if place not in occupied)
 
 
 def _urgency(priority: int, since_ns: int, now_ns: int) -> tuple[int, int]:
@@ -262,8 +323,8 @@ def _checked(limit_per_s: float) -> float:
     return limit_per_s
 
 
-def _offset(number: int) -> int:
-    return _RING_OFFSET + number % _CAPACITY * _SLOT.size
+def _offset(place: int) -> int:
+    return _SLOTS_OFFSET + place * _SLOT.size
 
 
 def _boot_id() -> bytes:

@@ -33,8 +33,7 @@ async def caller(budget, out):
         slot = await budget.acquire(clock)
         await asyncio.sleep(random.choice([0, 0.002, 0.01]))
         out.write(f"{clock.monotonic_ns()}\\n")
-        if random.random() < 0.98:
-            budget.complete(slot, clock.monotonic_ns())
+        budget.complete(slot, clock.monotonic_ns(), answered=random.random() < 0.98)
 
 async def main():
     budget = RateBudget(path, limit)

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observer_core.clock import NS_PER_S
-from observer_core.pacing.rate import HOLD_S, Priority, RateBudget, Slot
+from observer_core.pacing.rate import Priority, RateBudget, Slot
 
-HOLD_NS = int(HOLD_S * NS_PER_S)
+ANSWERS_NS = (0, 1_000_000, 500_000_000, 7 * NS_PER_S)
+"""Quick ones, slow ones, and one after the caller was stopped for a long while."""
 
 
 def _arrivals(limit: int, seed: int, calls: int) -> list[int]:
@@ -28,10 +29,9 @@ def _arrivals(limit: int, seed: int, calls: int) -> list[int]:
             budget = rng.choice(budgets)
             taken = budget.take(now_ns, rng.choice(list(Priority)))
             if isinstance(taken, Slot):
-                answered_ns = now_ns + rng.choice([0, 1_000_000, rng.randrange(HOLD_NS), HOLD_NS])
+                answered_ns = now_ns + rng.randint(0, rng.choice(ANSWERS_NS))
                 arrivals.append(rng.randint(now_ns, answered_ns))
-                if rng.random() < 0.8:
-                    answers.append((answered_ns, budget, taken))
+                answers.append((answered_ns, budget, taken))
                 now_ns += rng.choice([0, 1, 100_000])
             else:
                 now_ns += max(1, int(taken * NS_PER_S * rng.choice([0.1, 0.5, 1.0, 1.2])))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from observer_core.clock import NS_PER_MS, NS_PER_S
-from observer_core.pacing.rate import HOLD_S, Priority, RateBudget, Slot, effective_limit
+from observer_core.pacing.rate import ASTRAY_S, DOUBT_S, LONGEST_S, Priority, RateBudget, Slot, effective_limit
 
 START_NS = 100 * NS_PER_S
 
@@ -36,19 +36,53 @@ def test_a_burst_is_spread(tmp_path: Path) -> None:
     assert min(later - earlier for earlier, later in pairwise(taken)) >= 600 * NS_PER_MS // 18
 
 
-def test_an_unanswered_call_occupies_its_slot_for_the_hold_time_and_no_longer(tmp_path: Path) -> None:
-    budget = RateBudget(tmp_path / "rate-0.bin", 1)
-    assert isinstance(budget.take(START_NS), Slot)
-    assert budget.take(START_NS + NS_PER_S) == pytest.approx(HOLD_S + 0.004)
-    assert isinstance(budget.take(START_NS + int((1.0041 + HOLD_S) * NS_PER_S)), Slot)
+def test_a_call_under_way_occupies_its_slot_for_as_long_as_its_holder_lives(tmp_path: Path) -> None:
+    holder, other = (RateBudget(tmp_path / "rate-0.bin", 1) for _ in range(2))
+    slot = holder.take(START_NS)
+    assert isinstance(slot, Slot)
+    for after_s in (1.1, 5.0, LONGEST_S - 0.1):
+        assert not isinstance(other.take(START_NS + int(after_s * NS_PER_S)), Slot)
+        assert not isinstance(holder.take(START_NS + int(after_s * NS_PER_S)), Slot)
+    holder.complete(slot, START_NS + 30 * NS_PER_S)
+    assert not isinstance(other.take(START_NS + 31 * NS_PER_S), Slot)
+    assert isinstance(other.take(START_NS + int(31.0041 * NS_PER_S)), Slot)
 
 
-def test_a_late_answer_does_not_lengthen_the_slot(tmp_path: Path) -> None:
+def test_a_call_without_an_answer_may_be_on_its_way_for_a_while(tmp_path: Path) -> None:
     budget = RateBudget(tmp_path / "rate-0.bin", 1)
     slot = budget.take(START_NS)
     assert isinstance(slot, Slot)
-    budget.complete(slot, START_NS + 3 * NS_PER_S)
-    assert isinstance(budget.take(START_NS + int((1.0041 + HOLD_S) * NS_PER_S)), Slot)
+    budget.complete(slot, START_NS + NS_PER_S, answered=False)
+    assert budget.take(START_NS + 2 * NS_PER_S) == pytest.approx(ASTRAY_S + 0.004)
+    assert isinstance(budget.take(START_NS + int((2.0041 + ASTRAY_S) * NS_PER_S)), Slot)
+
+
+def test_the_slot_of_a_dead_holder_ends_when_it_is_found_dead(tmp_path: Path) -> None:
+    holder, other = (RateBudget(tmp_path / "rate-0.bin", 1) for _ in range(2))
+    assert isinstance(holder.take(START_NS), Slot)
+    holder.close()
+    found_ns = START_NS + int(DOUBT_S * NS_PER_S)
+    assert other.take(found_ns) == pytest.approx(ASTRAY_S + 1.004)
+    assert isinstance(other.take(found_ns + int((ASTRAY_S + 1.0041) * NS_PER_S)), Slot)
+
+
+def test_one_slow_call_costs_its_own_slot_only(tmp_path: Path) -> None:
+    budget, slow = (RateBudget(tmp_path / "rate-0.bin", 18) for _ in range(2))
+    assert isinstance(slow.take(START_NS), Slot)
+    taken = _drain(budget, START_NS + 100 * NS_PER_MS, 171)
+    assert 170 / ((taken[-1] - taken[0]) / NS_PER_S) > 17 * 0.97
+
+
+def test_a_holder_that_was_stopped_for_long_is_told_that_its_slot_is_gone(tmp_path: Path) -> None:
+    holder, other = (RateBudget(tmp_path / "rate-0.bin", 1) for _ in range(2))
+    slot = holder.take(START_NS)
+    assert isinstance(slot, Slot)
+    assert holder.holds(slot)
+    after_ns = START_NS + int((LONGEST_S + 0.1) * NS_PER_S)
+    assert isinstance(other.take(after_ns), Slot)
+    assert not holder.holds(slot)
+    holder.complete(slot, after_ns)
+    assert not isinstance(other.take(after_ns + NS_PER_S), Slot)
 
 
 def test_two_openers_share_one_budget_and_a_reopened_file_remembers(tmp_path: Path) -> None:
