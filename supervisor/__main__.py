@@ -16,6 +16,7 @@ from observer_core.directories import directory_problems
 from observer_core.errors import ConfigError, ProcessError
 from observer_core.exit_codes import ExitCode
 from observer_core.locks import hold
+from observer_core.services.calendar_watch import CalendarWatch
 from observer_core.settings import Settings, load_settings
 from supervisor import memory
 from supervisor.arbiter import Arbiter
@@ -99,7 +100,9 @@ def _arbiter(installation: Installation, limits: Limits) -> Arbiter:
     remembered = memory.recall(memory.load(memory_file), installation.children, limits, now)
     rng = random.Random()  # noqa: S311 - jitter, not a secret
     tree = Tree(installation.children, limits, rng, remembered, shard_spec=installation.shard_spec)
-    return Arbiter(tree, Nursery(installation.settings, clock, paths.logs), memory_file, next_opening_ns)
+    calendar = CalendarWatch(paths, clock)
+    nursery = Nursery(installation.settings, clock, paths.logs)
+    return Arbiter(tree, nursery, memory_file, lambda now_ns: next_opening_ns(now_ns, calendar.current()))
 
 
 def _installation(environment: Mapping[str, str]) -> Installation:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from observer_core.ids import ProcessName
+from observer_core.market.calendar import Calendar
 from observer_core.market.sessions import Phase, phase_at
 from observer_core.services.context import ChildContext
 from observer_core.services.scaling import shards_in_force
@@ -78,12 +79,12 @@ def preload(children: Iterable[ChildSpec]) -> None:
     gc.freeze()
 
 
-def next_opening_ns(now_ns: int) -> int | None:
+def next_opening_ns(now_ns: int, calendar: Calendar) -> int | None:
     """Return the wall-clock instant at which the next trading day begins to stir; quarantined children try again."""
-    at = phase_at(now_ns)
+    at = phase_at(now_ns, calendar)
     for _ in range(_PHASES_A_WEEK):
         opens_ns = at.until_ns
-        at = phase_at(opens_ns)
+        at = phase_at(opens_ns, calendar)
         if at.phase is Phase.PRE_OPEN:
             return opens_ns
     return None

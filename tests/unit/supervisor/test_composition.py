@@ -8,11 +8,12 @@ import pytest
 
 from observer_core.clock import KST
 from observer_core.exit_codes import ExitCode
+from observer_core.market.calendar import parse_overrides, shipped_calendar
 from observer_core.settings import AppKey, Secret
 from supervisor import linux
 from supervisor.__main__ import main
 from supervisor.children import compose, next_opening_ns
-from tests.fixtures.supervised import settings_in
+from tests.fixtures.supervised import REPOSITORY, settings_in
 
 
 def _ns(text: str) -> int:
@@ -45,7 +46,15 @@ def test_children_follow_the_settings(tmp_path: Path) -> None:
     ],
 )
 def test_next_opening_skips_nights_and_weekends(now: str, opens: str) -> None:
-    assert next_opening_ns(_ns(now)) == _ns(opens)
+    assert next_opening_ns(_ns(now), shipped_calendar()) == _ns(opens)
+
+
+def test_next_opening_heeds_overrides_and_late_openings() -> None:
+    overrides = parse_overrides((REPOSITORY / "docs" / "calendar_overrides.example.toml").read_bytes(), "example")
+    calendar = shipped_calendar().with_overrides(overrides)
+    assert next_opening_ns(_ns("2026-06-02T21:00:00"), shipped_calendar()) == _ns("2026-06-03T08:00:00")
+    assert next_opening_ns(_ns("2026-06-02T21:00:00"), calendar) == _ns("2026-06-04T08:00:00")
+    assert next_opening_ns(_ns("2026-07-16T21:00:00"), calendar) == _ns("2026-07-20T08:00:00")
 
 
 def test_check_config_tells_every_problem(
