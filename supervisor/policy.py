@@ -286,7 +286,10 @@ def _quarantined(child: Child, reason: str, scene: Scene) -> Step:
         reason=reason,
         next_start_ns=scene.now.monotonic_ns + ns(wait_s),
     )
-    text = f"{reason}; tried again in {wait_s:.0f} s, at the next session's opening, or by a restart order"
+    if child.reason == reason:
+        # Tried again and still broken: that was announced.
+        return quarantined, []
+    text = f"{reason}; tried again every {wait_s:.0f} s, at the next session's opening, or by a restart order"
     return quarantined, [Notice("process_quarantined", "error", child.name, text)]
 
 

@@ -136,6 +136,7 @@ def _connect_loop(
         assert after.refused == 0, line
         assert share >= 0.97, line
         assert {name: pid for name, pid in tree.pids().items() if name != "scalp-0"} == others, line
+        assert sum(incidents.values()) <= 1, line
         return line
 
 

@@ -90,6 +90,8 @@ def test_failed_probe_goes_back_to_quarantine_and_a_good_one_ends_it() -> None:
     assert history.child("swing-0").state is State.STARTING
     history.die("swing-0", 1)
     assert history.child("swing-0").state is State.QUARANTINED
+    # The same quarantine goes on: it was announced when it began.
+    assert [notice.event for notice in history.notices].count("process_quarantined") == 1
     history.wait(380)
     history.report("swing-0", ready=True)
     history.wait(11)
