@@ -91,6 +91,11 @@ class Paths:
         return self.config / "calendar_overrides.toml"
 
     @property
+    def trading_hours(self) -> Path:
+        """Return the operators' file of trading hours that differ from the shipped ones; it need not exist."""
+        return self.config / "trading_hours.toml"
+
+    @property
     def calendar_votes(self) -> Path:
         """Return the directory of what broker and tape say about a day."""
         return self.state / "calendar"

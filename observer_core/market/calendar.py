@@ -5,13 +5,13 @@ a session, generated). Beyond the tables a weekday counts as open, because colle
 a missed day cannot be bought back.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, time
 from enum import StrEnum
 from functools import lru_cache
 from importlib import resources
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -67,6 +67,14 @@ class _SessionTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     special: tuple[SpecialDay, ...] = ()
 
 
+class _OperatorHours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    hours: Annotated[tuple[_Hours, ...], Meta(min_length=1)]
+
+
+HoursTable: TypeAlias = Mapping[str, tuple[tuple[date, tuple[Session, ...]], ...]]
+"""Venue → (first day, sessions), newest first."""
+
+
 class _DayTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     version: int
     source: str
@@ -80,8 +88,7 @@ class _DayTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Calendar:
     """The days and hours in force."""
 
-    hours: Mapping[str, tuple[tuple[date, tuple[Session, ...]], ...]]
-    """Venue → (first day, sessions), newest first."""
+    hours: HoursTable
     closed: frozenset[date]
     special: Mapping[date, SpecialDay]
     last: date
@@ -117,13 +124,17 @@ class Calendar:
             return "exchange holiday"
         return "session" if day <= self.last else f"weekday after {self.last}, the last day of the table"
 
+    def with_hours(self, hours: HoursTable) -> "Calendar":
+        """Return this calendar with an operator's hours; venues that they do not name keep theirs."""
+        return replace(self, hours={**self.hours, **hours})
+
     def with_overrides(self, overrides: Mapping[date, SpecialDay]) -> "Calendar":
         """Return this calendar with other overrides."""
-        return Calendar(self.hours, self.closed, self.special, self.last, overrides, self.collected)
+        return replace(self, overrides=overrides)
 
     def collecting(self, days: frozenset[date]) -> "Calendar":
         """Return this calendar with these days collected whatever it says about them."""
-        return Calendar(self.hours, self.closed, self.special, self.last, self.overrides, days)
+        return replace(self, collected=days)
 
     def _special(self, day: date) -> SpecialDay | None:
         return self.overrides.get(day) or self.special.get(day)
@@ -152,14 +163,9 @@ def build_calendar(session_table: bytes, day_table: bytes) -> Calendar:
     """
     table = msgspec.convert(TomlDocument(session_table, "sessions.toml").values, _SessionTable)
     days = msgspec.json.decode(day_table, type=_DayTable)
-    hours: dict[str, list[tuple[date, tuple[Session, ...]]]] = {}
-    for entry in table.hours:
-        spans = tuple(Session(span.phase, _seconds(span.begin), _seconds(span.until)) for span in entry.sessions)
-        hours.setdefault(entry.venue, []).append((entry.since, spans))
     special = {day: _late(day, opens) for day, opens in days.late_openings.items()}
     special.update({entry.day: entry for entry in table.special})
-    newest_first = {venue: tuple(sorted(entries, reverse=True)) for venue, entries in hours.items()}
-    return Calendar(newest_first, days.closed_weekdays, special, days.last)
+    return Calendar(_by_venue(table.hours), days.closed_weekdays, special, days.last)
 
 
 @lru_cache(maxsize=1)
@@ -167,6 +173,33 @@ def shipped_calendar() -> Calendar:
     """Return the calendar of the package's own tables, read once."""
     here = resources.files("observer_core.market")
     return build_calendar((here / "sessions.toml").read_bytes(), (here / "xkrx_days.json").read_bytes())
+
+
+def _by_venue(table: Iterable[_Hours]) -> HoursTable:
+    hours: dict[str, list[tuple[date, tuple[Session, ...]]]] = {}
+    for entry in table:
+        spans = tuple(Session(span.phase, _seconds(span.begin), _seconds(span.until)) for span in entry.sessions)
+        hours.setdefault(entry.venue, []).append((entry.since, spans))
+    return {venue: tuple(sorted(entries, reverse=True)) for venue, entries in hours.items()}
+
+
+def parse_hours(raw: bytes, file: str) -> HoursTable:
+    """Read an operator's trading hours: `[[hours]]` tables of the same form as the shipped ones.
+
+    Raises:
+        ConfigFileError: it is not of that form, or phases are not in order.
+    """
+    document = TomlDocument(raw, file)
+    try:
+        table = msgspec.convert(document.values, _OperatorHours)
+    except msgspec.ValidationError as error:
+        raise ConfigFileError(file, [Problem(1, str(error))]) from error
+    for place, entry in enumerate(table.hours):
+        bounds = [bound for span in entry.sessions for bound in (span.begin, span.until)]
+        if bounds != sorted(bounds) or any(span.begin == span.until for span in entry.sessions):
+            line = document.line_of(("hours", place))
+            raise ConfigFileError(file, [Problem(line, "phases must follow one another, each longer than nothing")])
+    return _by_venue(table.hours)
 
 
 def parse_overrides(raw: bytes, file: str) -> dict[date, SpecialDay]:

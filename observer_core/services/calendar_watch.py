@@ -1,17 +1,26 @@
-"""The calendar in force for one process: the shipped tables, the operators' overrides, and the votes of the day.
+"""The calendar in force for one process: the shipped tables, the operators' hours and days, and the votes of the day.
 
-Overrides are read again when their file changes. Votes are small files of their day (`state/calendar`): maintenance
+Operators' files are read again when they change. Votes are small files of their day (`state/calendar`): maintenance
 writes the broker's, the first shard that sees trades on a closed day, or none on an open one, writes the tape's.
 """
 
 import logging
 import os
+from collections.abc import Callable
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from observer_core.clock import NS_PER_S, Clock, kst_datetime
-from observer_core.market.calendar import Calendar, SpecialDay, parse_overrides, shipped_calendar
+from observer_core.market.calendar import (
+    Calendar,
+    HoursTable,
+    SpecialDay,
+    parse_hours,
+    parse_overrides,
+    shipped_calendar,
+)
 from observer_core.market.calendar_vote import DayVote, vote
 from observer_core.market.phases import MarketPhase
 from observer_core.market.sessions import phase_at
@@ -19,6 +28,8 @@ from observer_core.market.toml_lines import ConfigFileError
 from observer_core.paths import Paths
 
 logger = logging.getLogger(__name__)
+
+_Content = TypeVar("_Content")
 
 LOOK_NS = NS_PER_S
 """Files are looked at once a second, however often a question is asked."""
@@ -33,6 +44,37 @@ class Vote(StrEnum):
     TAPE_SILENT = "tape-silent"
 
 
+class _OperatorFile(Generic[_Content]):
+    """A file that operators may write: its last good content, read again when it changes."""
+
+    def __init__(self, path: Path, parse: Callable[[bytes, str], _Content], absent: _Content) -> None:
+        self._path = path
+        self._parse = parse
+        self._absent = self._parsed = absent
+        self._raw: bytes | None = None
+        self.problem = ""
+
+    def read(self) -> _Content:
+        """Return what is in force; a bad file changes nothing but `problem`."""
+        path = self._path
+        try:
+            raw = path.read_bytes()
+        except FileNotFoundError:
+            self._raw, self._parsed, self.problem = None, self._absent, ""
+            return self._parsed
+        except OSError as error:
+            self.problem = f"{path.name}:1: cannot be read: {error.strerror}"
+            return self._parsed
+        if raw != self._raw:
+            self._raw = raw
+            try:
+                self._parsed, self.problem = self._parse(raw, path.name), ""
+            except ConfigFileError as error:
+                self.problem = str(error)
+                logger.warning("calendar file not taken", extra={"file": path.name, "problems": error.problems})
+        return self._parsed
+
+
 class CalendarWatch:
     """Answers which phase it is; cheap enough to be asked at every call."""
 
@@ -41,11 +83,11 @@ class CalendarWatch:
         self._clock = clock
         self._looked_ns: int | None = None
         self._day: date | None = None
-        self._content: bytes | None = None
-        self._overrides: dict[date, SpecialDay] = {}
+        self._overrides = _OperatorFile[dict[date, SpecialDay]](paths.calendar_overrides, parse_overrides, {})
+        self._hours = _OperatorFile[HoursTable](paths.trading_hours, parse_hours, {})
         self._calendar = shipped_calendar()
         self.problem = ""
-        """What is wrong with the override file; the last good overrides stay in force meanwhile."""
+        """What is wrong with an operators' file; its last good content stays in force meanwhile."""
         self.today = DayVote(True, True, "")
         """The outcome of today's vote."""
         self._trades_seen = False
@@ -94,8 +136,8 @@ class CalendarWatch:
         return self._vote_file(kst_datetime(self._clock.now_ns()).date(), what).exists()
 
     def _look(self, day: date) -> None:
-        self._read_overrides()
-        calendar = shipped_calendar().with_overrides(self._overrides)
+        calendar = shipped_calendar().with_hours(self._hours.read()).with_overrides(self._overrides.read())
+        self.problem = self._overrides.problem or self._hours.problem
         broker = _word(self._said(day, Vote.BROKER_OPEN), self._said(day, Vote.BROKER_CLOSED))
         self._trades_seen = self._said(day, Vote.TAPE_TRADES)
         tape = _word(self._trades_seen, self._said(day, Vote.TAPE_SILENT))
@@ -104,25 +146,6 @@ class CalendarWatch:
         if self.today.collect and not is_session:
             calendar = calendar.collecting(frozenset({day}))
         self._calendar = calendar
-
-    def _read_overrides(self) -> None:
-        path = self._paths.calendar_overrides
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            self._content, self._overrides, self.problem = None, {}, ""
-            return
-        except OSError as error:
-            self.problem = f"{path.name}:1: cannot be read: {error.strerror}"
-            return
-        if content == self._content:
-            return
-        self._content = content
-        try:
-            self._overrides, self.problem = parse_overrides(content, path.name), ""
-        except ConfigFileError as error:
-            self.problem = str(error)
-            logger.warning("calendar overrides not taken", extra={"problems": error.problems})
 
     def _said(self, day: date, what: Vote) -> bool:
         return self._vote_file(day, what).exists()

@@ -18,9 +18,11 @@ from observer_core.clock import KST, NS_PER_S, SystemClock
 from observer_core.errors import ConfigError
 from observer_core.kis.simulator.credentials import APPKEY_CHARACTERS
 from observer_core.kis.simulator.faults import checked
+from observer_core.kis.simulator.hours_file import read_hours
 from observer_core.kis.simulator.knobs import Knobs, knob_descriptions
 from observer_core.kis.simulator.server import Addresses, RunningExchange, running
 from observer_core.kis.simulator.trading_days import TradingDays
+from observer_core.kis.simulator.trading_hours import REGULAR_HOURS
 from observer_core.kis.simulator.venue import VenueOptions
 
 EXIT_OK: Final = 0
@@ -64,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--holiday", action="append", default=[], metavar="DATE", help="closed besides the built-in days; repeatable")
     add("--trading-day", action="append", default=[], metavar="DATE", help="open whatever the calendar; repeatable")
     add("--exam-day", action="append", default=[], metavar="DATE", help="everything an hour later; repeatable")
+    add("--hours", type=Path, metavar="FILE", help="other trading hours, in the form of trading_hours.toml")
     add("--master-date", type=_instant, metavar="DATE", help="day the listing files are of")
     add("--ledger", type=Path, help="append everything sent to this file as JSON lines")
     add("--appkey", action="append", default=[], type=_appkey, help="accept only this appkey; repeatable")
@@ -144,6 +147,7 @@ def _options(arguments: argparse.Namespace) -> VenueOptions:
         activity=arguments.activity,
         master_ns=arguments.master_date,
         days=TradingDays(arguments.holiday, arguments.trading_day, arguments.exam_day),
+        hours=REGULAR_HOURS if arguments.hours is None else read_hours(arguments.hours),
     )
 
 

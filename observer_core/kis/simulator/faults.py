@@ -36,6 +36,8 @@ class Actions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Freeze these symbols by a volatility interruption."""
     halt: Symbols = ()
     """Halt trading in these symbols."""
+    block: Symbols = ()
+    """Report a block deal in each of these symbols: volume and value grow, no stream carries it."""
     resume: Symbols = ()
     """End their halt."""
     operation_code: str = ""

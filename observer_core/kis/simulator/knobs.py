@@ -86,7 +86,7 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     )
 
     # Frames of the stream
-    frame_width: Annotated[Literal[46, 47, 48], Meta(description="fields of a trade record")] = 47
+    frame_width: Annotated[int, Meta(ge=46, le=60, description="fields of a trade record")] = 47
     book_width: Annotated[Literal[0, 59, 62, 63, 64], Meta(description="of a book; 0 = as of frame_width")] = 0
     operation_width: Annotated[Literal[10, 11], Meta(description="of a market operation record")] = 11
     records_per_frame: Annotated[int, Meta(ge=1, le=100, description="most trades in a frame; above 8 KiB from 29")] = (

@@ -23,6 +23,7 @@ from observer_core.kis.simulator.frames import (
     operation_record,
     trade_record,
 )
+from observer_core.kis.simulator.ledger import MarketRow
 from observer_core.kis.simulator.stream_desk import TRADE_STREAMS, StreamDesk
 from observer_core.kis.simulator.stream_session import StreamSession
 from observer_core.kis.simulator.tape import SymbolTape
@@ -74,17 +75,8 @@ class MarketFeed:
             self._send_operation(symbol, exchange_ns, code)
 
     def _trade_due(self, tape: SymbolTape, trade: Trade, tr_id: str) -> DueRecord:
-        observed = Observed(
-            "trade",
-            tape.listing.code,
-            timestamp_text(trade.time_ns),
-            trade.price,
-            trade.volume,
-            trade.total_volume,
-        )
-        return DueRecord(
-            trade.time_ns, tr_id, trade_record(tape, trade, self._venue.faults.knobs.trade_width), observed
-        )
+        text = trade_record(tape, trade, self._venue.faults.knobs.trade_width)
+        return DueRecord(trade.time_ns, tr_id, text, _observed(tape, trade))
 
     def _give_trades(self, exchange_ns: int) -> None:
         silent = self._venue.faults.knobs.silent_symbols
@@ -99,6 +91,18 @@ class MarketFeed:
                         session.withhold((Withheld(due.observed, "silent_symbol"),))
                     else:
                         session.due.append(due if tr_id == fields.TR_TRADE else due._replace(tr_id=tr_id))
+
+        self._account_for_orphans(exchange_ns)
+
+    def _account_for_orphans(self, exchange_ns: int) -> None:
+        """Write down what trades while the session that was registered for it is gone."""
+        now_ns = self._venue.clock.now_ns()
+        for code in self._desk.orphans:
+            tape = self._venue.exchange.tape_at(code, exchange_ns)
+            if tape is None:
+                continue
+            for trade in tape.drain():
+                self._venue.ledger.append(MarketRow("market", *_observed(tape, trade), now_ns, "", "no_session"))
 
     def _send_books(self, exchange_ns: int, monotonic_ns: int) -> None:
         """Queue a snapshot of every registered book, five times a second, in auctions once."""
@@ -173,6 +177,11 @@ class MarketFeed:
         observed = Observed("operation", symbol, timestamp_text(at_ns), tape.last, 0, tape.figures.volume)
         listeners = self._desk.listeners[fields.TR_MARKET_OPERATION][symbol]
         _post(listeners, Outgoing(text, fields.TR_MARKET_OPERATION, (observed,)))
+
+
+def _observed(tape: SymbolTape, trade: Trade) -> Observed:
+    at = timestamp_text(trade.time_ns)
+    return Observed("trade", tape.listing.code, at, trade.price, trade.volume, trade.total_volume)
 
 
 def _auction(tape: SymbolTape, exchange_ns: int) -> str | None:

@@ -35,6 +35,8 @@ class StreamDesk:
         """By symbol: (TR, session) of everybody who gets its executions."""
         self.listeners: defaultdict[str, dict[str, set[StreamSession]]] = defaultdict(dict)
         """By TR and symbol: everybody registered, of the streams that are not executions."""
+        self.orphans: set[str] = set()
+        """Symbols whose session ended without taking the registration back: what they trade is owed to nobody."""
         self._venue = venue
         self._guard = ConnectGuard()
         self._random = Random(f"{venue.seed}:desk")
@@ -67,7 +69,10 @@ class StreamDesk:
     def dismiss(self, session: StreamSession, now_ns: int) -> None:
         """Forget a session that has ended; its appkey may linger."""
         for tr_id, tr_key in tuple(session.registrations):
-            self._remove(session, tr_id, tr_key)
+            if tr_id in TRADE_STREAMS:
+                self._orphan(session, tr_id, tr_key)
+            else:
+                self._remove(session, tr_id, tr_key)
         if self._holders.get(session.appkey) is not session:
             return
         del self._holders[session.appkey]
@@ -129,7 +134,17 @@ class StreamDesk:
         elif tr_id == fields.TR_TRADE or tape.listing.on_nxt:
             tape.tap(self._venue.exchange.clock.now_ns())
             self.trade_listeners[tr_key].add((tr_id, session))
+            self.orphans.discard(tr_key)
         return messages.SUBSCRIBED
+
+    def _orphan(self, session: StreamSession, tr_id: str, tr_key: str) -> None:
+        """End a registration with its session; the symbol stays tapped, so that the ledger knows what it traded."""
+        session.registrations.discard((tr_id, tr_key))
+        if (tr_id, session) in self.trade_listeners.get(tr_key, ()):
+            self.trade_listeners[tr_key].discard((tr_id, session))
+            if not self.trade_listeners[tr_key]:
+                del self.trade_listeners[tr_key]
+                self.orphans.add(tr_key)
 
     def _remove(self, session: StreamSession, tr_id: str, tr_key: str) -> Verdict:
         if (tr_id, tr_key) not in session.registrations:

@@ -33,14 +33,14 @@ _BURST_PROBABILITY: Final = 0.12
 _BURST_PART_OF_TIME: Final = 0.03
 """Bursts are short: what the first spell of a tape is drawn with, so that not all start bursting."""
 _LIQUID_TRADES_PER_S: Final = 0.5
-_OPENING_JITTER_S: Final = 20.0
 _MAX_VOLUME_FACTOR: Final = 60.0
 _CLOSING_PRICE_PACE: Final = 0.03
 _AFTER_MARKET_PACE: Final = 0.12
 """Executions outside the main session, in parts of its rate."""
 _VI_DISTANCE: Final = 10
 """A price a tenth away from the last single price interrupts trading."""
-_VI_RANDOM_END_S: Final = 30.0
+_VI_RANDOM_END: Final = 0.25
+"""Of the auction's length: half a minute of two."""
 
 
 class SymbolTape:
@@ -159,6 +159,12 @@ class SymbolTape:
         self._report(exchange_ns, "resume")
         return True
 
+    def add_off_book(self, exchange_ns: int, price: int, volume: int) -> None:
+        """Count a negotiated deal into the day's volume and value; it is no execution of the book and no stream's."""
+        self.advance_to(exchange_ns)
+        self.figures.volume += volume
+        self.figures.value += price * volume
+
     def elapsed(self, exchange_ns: int) -> float:
         """Return the part of the symbol's current trading day that has passed, 0.0 to 1.0."""
         return self._session.elapsed(exchange_ns) if self._session else 1.0
@@ -193,7 +199,7 @@ class SymbolTape:
         if session is None or origin_ns >= session.last_ns:
             return "opening", self._next_opening_ns()
         if origin_ns <= session.open_ns:
-            return "opening", session.open_ns + self._jitter_ns()
+            return "opening", session.open_ns + self._jitter_ns(session)
         return self._schedule(origin_ns)
 
     def _schedule(self, after_ns: int) -> tuple[TradeKind, int]:
@@ -206,7 +212,7 @@ class SymbolTape:
             if (at_ns := after_ns + 1 + wait_ns) < session.end_ns:
                 return "continuous", at_ns
             if session.print_ns is not None and after_ns < session.print_ns:
-                return "closing", session.print_ns + self._jitter_ns()
+                return "closing", session.print_ns + self._jitter_ns(session)
             if (late := self._late_execution(session, after_ns, wait_ns)) is not None:
                 return late
         return "opening", self._next_opening_ns()
@@ -232,10 +238,11 @@ class SymbolTape:
         return phase != "after_market" or (self.listing.group == "ST" and not self.listing.administrative)
 
     def _next_opening_ns(self) -> int:
-        return self._hours.next_session(self._day)[1].open_ns + self._jitter_ns()
+        _, session = self._hours.next_session(self._day)
+        return session.open_ns + self._jitter_ns(session)
 
-    def _jitter_ns(self) -> int:
-        return int(self._rng.uniform(0.0, _OPENING_JITTER_S) * NS_PER_S)
+    def _jitter_ns(self, session: Session) -> int:
+        return int(self._rng.uniform(0.0, session.jitter_s) * NS_PER_S)
 
     def _change_regime(self, at_ns: int) -> None:
         """Enter a calm or a bursting spell and move the price the market gravitates to."""
@@ -284,8 +291,7 @@ class SymbolTape:
 
     def _begin_vi(self, at_ns: int) -> None:
         """Stop continuous trading for a call auction; what would outlast the session ends with it."""
-        wait_ns = self._conditions.vi_duration_ns + int(self._rng.uniform(0.0, _VI_RANDOM_END_S) * NS_PER_S)
-        until_ns = at_ns + wait_ns
+        until_ns = at_ns + int(self._conditions.vi_duration_ns * self._rng.uniform(1.0, 1.0 + _VI_RANDOM_END))
         end_ns = self._session.end_ns if self._session is not None else until_ns
         if until_ns < end_ns:
             self._next_kind, self.next_ns = "vi", until_ns

@@ -16,13 +16,9 @@ DAY_NS: Final = 86_400 * NS_PER_S
 _KST_OFFSET_NS: Final = 9 * 3_600 * NS_PER_S
 _MINUTE_NS: Final = 60 * NS_PER_S
 _HOUR_NS: Final = 3_600 * NS_PER_S
-_AUCTION_NS: Final = 30 * _MINUTE_NS
-_OPEN_NS: Final = 9 * _HOUR_NS
-_CONTINUOUS_END_NS: Final = 15 * _HOUR_NS + 20 * _MINUTE_NS
-_CLOSING_PRINT_NS: Final = 15 * _HOUR_NS + 30 * _MINUTE_NS
-_CLOSING_PRICE_NS: Final = (15 * _HOUR_NS + 40 * _MINUTE_NS, 16 * _HOUR_NS)
-_AFTER_MARKET_NS: Final = (16 * _HOUR_NS, 20 * _HOUR_NS)
 _AFTER_MARKET_SINCE: Final = day_number("2026-09-14")
+LONGEST_JITTER_S: Final = 20.0
+"""The first print of a symbol after an auction comes so much later at most."""
 
 Phase: TypeAlias = Literal[
     "closed", "opening_auction", "continuous", "closing_auction", "closing_price", "after_market"
@@ -44,6 +40,7 @@ class Session(NamedTuple):
     auction_ns: int = 0
     closing_price_ns: tuple[int, int] | None = None
     after_market_ns: tuple[int, int] | None = None
+    jitter_s: float = LONGEST_JITTER_S
 
     @property
     def last_ns(self) -> int:
@@ -71,12 +68,30 @@ class Session(NamedTuple):
         return "closed"
 
 
+class DayHours(NamedTuple):
+    """The regular hours, as nanoseconds after Korean midnight."""
+
+    auction_ns: int = 8 * _HOUR_NS + 30 * _MINUTE_NS
+    open_ns: int = 9 * _HOUR_NS
+    end_ns: int = 15 * _HOUR_NS + 20 * _MINUTE_NS
+    print_ns: int = 15 * _HOUR_NS + 30 * _MINUTE_NS
+    closing_price_ns: tuple[int, int] | None = (15 * _HOUR_NS + 40 * _MINUTE_NS, 16 * _HOUR_NS)
+    after_market_ns: tuple[int, int] | None = (16 * _HOUR_NS, 20 * _HOUR_NS)
+    jitter_s: float = LONGEST_JITTER_S
+
+
+REGULAR_HOURS: Final = DayHours()
+
+
 class TradingHours:
     """Say when the exchange trades (KIS protocol notes §7), or always when forced open."""
 
-    def __init__(self, always_open: bool = False, days: TradingDays | None = None) -> None:
+    def __init__(
+        self, always_open: bool = False, days: TradingDays | None = None, hours: DayHours = REGULAR_HOURS
+    ) -> None:
         self.always_open = always_open
         self._days = days or TradingDays()
+        self._hours = hours
         self._sessions: dict[int, Session | None] = {}
 
     def is_trading_day(self, day: int) -> bool:
@@ -108,16 +123,22 @@ class TradingHours:
         if self.always_open:
             return Session(midnight_ns, midnight_ns + DAY_NS, None)
         zero_ns = midnight_ns + (_HOUR_NS if self._days.is_exam_day(day) else 0)
-        open_ns = zero_ns + _OPEN_NS + (_HOUR_NS if self._days.is_first_of_year(day) else 0)
-        after = (zero_ns + _AFTER_MARKET_NS[0], zero_ns + _AFTER_MARKET_NS[1])
+        hours = self._hours
+        open_ns = zero_ns + hours.open_ns + (_HOUR_NS if self._days.is_first_of_year(day) else 0)
+        has_after_market = hours is not REGULAR_HOURS or day >= _AFTER_MARKET_SINCE
         return Session(
             open_ns,
-            zero_ns + _CONTINUOUS_END_NS,
-            zero_ns + _CLOSING_PRINT_NS,
-            open_ns - _AUCTION_NS,
-            (zero_ns + _CLOSING_PRICE_NS[0], zero_ns + _CLOSING_PRICE_NS[1]),
-            after if day >= _AFTER_MARKET_SINCE else None,
+            zero_ns + hours.end_ns,
+            zero_ns + hours.print_ns,
+            open_ns - (hours.open_ns - hours.auction_ns),
+            _from(zero_ns, hours.closing_price_ns),
+            _from(zero_ns, hours.after_market_ns) if has_after_market else None,
+            hours.jitter_s,
         )
+
+
+def _from(zero_ns: int, span_ns: tuple[int, int] | None) -> tuple[int, int] | None:
+    return None if span_ns is None else (zero_ns + span_ns[0], zero_ns + span_ns[1])
 
 
 class ExchangeClock:

@@ -14,11 +14,20 @@ from observer_core.kis.simulator.counters import Counters
 from observer_core.kis.simulator.credentials import Credentials
 from observer_core.kis.simulator.exchange import Exchange
 from observer_core.kis.simulator.faults import Actions, FaultBoard, Knobs
-from observer_core.kis.simulator.ledger import Ledger, RefusedRow
+from observer_core.kis.simulator.ledger import Ledger, MarketRow, RefusedRow
 from observer_core.kis.simulator.limiter import RateWindow
 from observer_core.kis.simulator.listings import Listing, generate_listings
+from observer_core.kis.simulator.tape import SymbolTape
 from observer_core.kis.simulator.trading_days import TradingDays
-from observer_core.kis.simulator.trading_hours import ExchangeClock, TradingHours
+from observer_core.kis.simulator.trading_hours import (
+    REGULAR_HOURS,
+    DayHours,
+    ExchangeClock,
+    TradingHours,
+    timestamp_text,
+)
+
+_BLOCK_FACTOR = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,7 @@ class VenueOptions:
     master_ns: int | None = None
     """An instant of the day the listing files are of; None: the exchange's own day."""
     days: TradingDays = field(default_factory=TradingDays)
+    hours: DayHours = REGULAR_HOURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,8 @@ class Venue:
             tape.halt(now_ns)
         for tape in filter(None, map(self.exchange.tape, actions.resume)):
             tape.resume(now_ns)
+        for tape in filter(None, map(self.exchange.tape, actions.block)):
+            self._deal_off_book(tape, now_ns)
         if actions.expire_tokens:
             self.credentials.expire_tokens(self.clock.now_ns())
         if actions.forget_tokens:
@@ -74,6 +86,16 @@ class Venue:
         if actions.speed:
             self.exchange.clock.set_speed(actions.speed)
         return actions
+
+    def _deal_off_book(self, tape: SymbolTape, exchange_ns: int) -> None:
+        """Count a block deal: some hundred times an ordinary execution, below the day's range."""
+        price = tape.limits[0]
+        volume = max(1, int(tape.listing.trade_volume * _BLOCK_FACTOR))
+        tape.add_off_book(exchange_ns, price, volume)
+        time, total = timestamp_text(exchange_ns), tape.figures.volume
+        code = tape.listing.code
+        row = MarketRow("market", "block", code, time, price, volume, total, self.clock.now_ns(), "", "off_book")
+        self.ledger.append(row)
 
     def set_conditions(self) -> None:
         """Let the market know the knobs that concern it."""
@@ -93,7 +115,7 @@ def build_venue(options: VenueOptions, clock: Clock) -> Venue:
     exchange = Exchange(
         _with_activity(generate_listings(options.seed, options.ordinary_symbols), options.activity),
         options.seed,
-        TradingHours(options.always_open, options.days),
+        TradingHours(options.always_open, options.days, options.hours),
         ExchangeClock(clock, options.start_ns, options.speed),
     )
     venue = Venue(

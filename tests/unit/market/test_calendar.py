@@ -9,7 +9,7 @@ from importlib import resources
 import pytest
 
 from observer_core.clock import KST, NS_PER_S
-from observer_core.market.calendar import parse_overrides, shipped_calendar
+from observer_core.market.calendar import parse_hours, parse_overrides, shipped_calendar
 from observer_core.market.calendar_vote import SILENT_LIMIT_S, Tape, vote
 from observer_core.market.phases import KRX, NXT, Phase, Session
 from observer_core.market.sessions import phase_at
@@ -238,3 +238,38 @@ def test_volumes_that_fall_at_midnight_are_no_trades() -> None:
         for number in range(40):
             tape.add(f"{number:06d}", volume)
     assert tape.judge(Phase.CLOSED, at("2026-11-21T00:00:00")) is None
+
+
+HOURS = b"""
+[[hours]]
+venue = "KRX"
+since = 2026-01-01
+sessions = [
+    { phase = "pre_open", from = 10:00:00, until = 10:00:05 },
+    { phase = "continuous", from = 10:00:05, until = 10:01:00 },
+]
+"""
+
+
+def test_an_operators_hours_replace_those_of_their_venue_only() -> None:
+    day = date(2026, 11, 20)
+    calendar = shipped_calendar().with_hours(parse_hours(HOURS, "trading_hours.toml"))
+    assert calendar.sessions(day) == (
+        Session(Phase.PRE_OPEN, 36_000, 36_005),
+        Session(Phase.CONTINUOUS, 36_005, 36_060),
+    )
+    assert calendar.sessions(day, NXT) == shipped_calendar().sessions(day, NXT)
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        ((b"10:00:05, until = 10:01:00", b"10:00:04, until = 10:01:00"), "trading_hours.toml:2: phases must follow"),
+        ((b'"continuous"', b'"lunch"'), "trading_hours.toml:1: Invalid enum value 'lunch'"),
+        ((b"venue", b"market"), "trading_hours.toml:1: "),
+    ],
+)
+def test_wrong_hours_are_refused_with_a_reason(damage: tuple[bytes, bytes], complaint: str) -> None:
+    with pytest.raises(ConfigFileError) as refused:
+        parse_hours(HOURS.replace(*damage), "trading_hours.toml")
+    assert str(refused.value).startswith(complaint)

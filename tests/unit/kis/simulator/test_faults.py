@@ -19,7 +19,7 @@ def test_named_knobs_change_and_the_others_stay() -> None:
     "request_body",
     [
         {"rest_limit": 1, "no_such_knob": 1},
-        {"rest_limit": 1, "frame_width": 49},
+        {"rest_limit": 1, "frame_width": 45},
         {"rest_limit": 1, "random_refusal_rate": 1.5},
         {"rest_limit": 1, "drop_sessions": "gently"},
         {"rest_limit": 1, "maintenance": "at night"},
