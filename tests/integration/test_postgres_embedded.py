@@ -1,6 +1,7 @@
 """The embedded server as a child process: signals, privileges, its parent's death, a missing package."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from observer_core.errors import ConfigError, LinkError
 from observer_core.settings import Secret
-from observer_core.sinks import embedded
+from observer_core.sinks import embedded, embedded_programs
 from observer_core.sinks.embedded import deadline_in, embedded_dsn, run_embedded, wait_ready
 from tests.fixtures.postgres import PROGRAM, ROOT, EmbeddedServer, eventually, query
 
@@ -68,10 +69,57 @@ def test_the_server_of_root_keeps_a_capability_only_where_it_could_not_walk(new_
     new_server.stop()
     new_server.directory.chmod(0o711)
     new_server.start()
-    # A checkout below a closed directory makes the programs themselves unreachable.
-    programs = embedded.server_programs()
-    closed = any(not parent.stat().st_mode & 0o001 for parent in programs.parents)
-    assert effective() == (dac_override if closed else 0)
+    assert effective() == 0
+
+
+CLOSED = """
+import sys
+from pathlib import Path
+from observer_core.errors import ConfigError
+from observer_core.sinks import embedded, embedded_programs
+embedded_programs.COPIES = Path(sys.argv[3])
+assert embedded_programs.server_programs().is_relative_to(sys.argv[4])
+try:
+    embedded.run_embedded(Path(sys.argv[1]), Path(sys.argv[2]), {"fsync": "off"})
+except ConfigError as error:
+    sys.exit(str(error))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as somebody else")
+def test_an_installation_below_a_closed_directory_is_copied_once(new_server: EmbeddedServer) -> None:
+    """As for root with a checkout in /root: the server's account reaches neither programs nor data."""
+    home, copies = new_server.directory / "home", new_server.directory / "copies"
+    site = Path(embedded_programs.server_programs()).parents[2]
+    home.mkdir(mode=0o700)
+    copies.mkdir(mode=0o755)
+    new_server.directory.chmod(0o755)
+    for name in (embedded_programs.PACKAGE, embedded_programs.LIBRARIES):
+        shutil.copytree(site / name, home / "site" / name, symlinks=True)
+    sockets = new_server.directory / "run"
+    command = [sys.executable, "-c", CLOSED, str(home / "data"), str(sockets), str(copies), str(home / "site")]
+    environment = {**os.environ, "PYTHONPATH": str(home / "site")}
+
+    def answers_as() -> int:
+        with subprocess.Popen(command, cwd=ROOT, env=environment) as server:
+            try:
+                wait_ready(embedded_dsn(sockets), deadline_in(20))
+                assert query(embedded_dsn(sockets), "SELECT current_database()") == [("observer",)]
+                return int(_status_fields(server.pid)["Uid"][0])
+            finally:
+                server.send_signal(embedded.STOP_SIGNAL)
+                server.wait(20)
+
+    assert answers_as() != 0
+    (copy,) = copies.iterdir()
+    made = copy.stat().st_ino
+    assert answers_as() != 0
+    assert [entry.stat().st_ino for entry in copies.iterdir()] == [made]
+    # What others could have changed is not run.
+    copy.chmod(0o777)
+    refused = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert refused.returncode != 0
+    assert "not trusted" in refused.stderr
 
 
 def test_a_half_made_cluster_is_made_anew(new_server: EmbeddedServer) -> None:
@@ -104,7 +152,7 @@ def test_a_server_that_never_comes_is_told_in_time(tmp_path: Path) -> None:
 
 
 def test_without_the_package_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(embedded, "PACKAGE", "no_such_package_is_installed")
+    monkeypatch.setattr(embedded_programs, "PACKAGE", "no_such_package_is_installed")
     with pytest.raises(ConfigError, match=r"observer\[embedded\]"):
         run_embedded(tmp_path / "data", tmp_path / "run")
     assert not (tmp_path / "data").exists()

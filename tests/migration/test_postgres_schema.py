@@ -12,7 +12,7 @@ from observer_core.cli import db
 from observer_core.errors import ConfigError
 from observer_core.messages import Book, Quote, Trade
 from observer_core.settings import Secret
-from observer_core.sinks.embedded import server_programs
+from observer_core.sinks.embedded_programs import server_programs
 from observer_core.sinks.postgres import SCHEMA_REVISION
 from observer_core.sinks.postgres_rows import LAYOUTS
 from tests.fixtures.postgres import (  # noqa: F401 - fixtures
