@@ -1,13 +1,14 @@
 """`observer-supervisor`: read the settings, take the lock of the data directory, run the tree, leave with its code."""
 
 import argparse
+import contextlib
 import logging
 import os
 import random
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from observer_core import logs
@@ -26,6 +27,7 @@ from supervisor.orders import Moment
 from supervisor.scaling import SpecOf
 from supervisor.spawn import Nursery
 from supervisor.specs import ChildSpec
+from supervisor.standby import StoppedEarly, await_tenure
 from supervisor.tree import Tree
 
 _logger = logging.getLogger(__name__)
@@ -55,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         names = ", ".join(child.name for child in installation.children)
         sys.stdout.write(f"configuration is valid; children: {names}\n")
         return ExitCode.OK
-    return run(installation, limits_for(installation.settings))
+    return run(installation, limits_for(installation.settings), standby=options.standby)
 
 
 def limits_for(settings: Settings) -> Limits:
@@ -63,8 +65,12 @@ def limits_for(settings: Settings) -> Limits:
     return Limits(recycle_memory_bytes=settings.recycle_memory_bytes, recycle_age_s=settings.recycle_age_s)
 
 
-def run(installation: Installation, limits: Limits) -> int:
-    """Run the tree of an installation until it is told to stop; return the exit code."""
+def run(installation: Installation, limits: Limits, *, standby: bool = False) -> int:
+    """Run the tree of an installation until it is told to stop; return the exit code.
+
+    Args:
+        standby: wait, ready to begin at once, while another supervisor runs on the data directory.
+    """
     settings = installation.settings
     try:
         _make_directories(settings)
@@ -72,27 +78,33 @@ def run(installation: Installation, limits: Limits) -> int:
     except OSError as error:
         sys.stderr.write(f"configuration: {error.filename} cannot be made or written: {error.strerror}\n")
         return ExitCode.CONFIG
-    try:
-        lock = hold(settings.paths.locks / "supervisor.lock", "supervisor")
-    except ProcessError as error:
-        sys.stderr.write(f"data directory {settings.data_dir} is in use: {error}\n")
-        return ExitCode.LOCKED
-    try:
-        # A second bind of an ipc path steals it silently: another tree with the same sockets must not start.
-        run_lock = hold(settings.paths.run / "supervisor.lock", "supervisor")
-    except ProcessError as error:
-        lock.close()
-        sys.stderr.write(f"run directory {settings.run_dir} is in use, set OBSERVER_RUN_DIR to another: {error}\n")
-        return ExitCode.LOCKED
-    with lock, run_lock:
+    # Whoever holds it may start processes on the data directory, and gives it up when its stop begins.
+    tenure_file = settings.paths.locks / "supervisor.lock"
+    with contextlib.ExitStack() as held:
+        try:
+            tenure = None if standby else held.enter_context(hold(tenure_file, "supervisor"))
+            # A second bind of an ipc path steals it silently: another tree with the same sockets must not start.
+            held.enter_context(hold(settings.paths.run / "supervisor.lock", "supervisor"))
+            # Everything slow comes before a standby's waiting: what follows it is the gap.
+            preload(installation.children)
+            if tenure is None:
+                tenure = held.enter_context(await_tenure(tenure_file, settings.run_dir))
+                limits = replace(limits, start_patience_s=0.0)
+        except ProcessError as error:
+            sys.stderr.write(
+                f"data directory {settings.data_dir} or run directory {settings.run_dir} is in use: {error}; "
+                "stop that supervisor, or set OBSERVER_DATA_DIR and OBSERVER_RUN_DIR to others\n"
+            )
+            return ExitCode.LOCKED
+        except StoppedEarly:
+            return ExitCode.OK
         for warning in settings.warnings:
             _logger.warning(warning)
-        preload(installation.children)
         _logger.info("supervisor started", extra={"pid": os.getpid(), "data": str(settings.data_dir)})
-        return _arbiter(installation, limits).run()
+        return _arbiter(installation, limits, tenure.close).run()
 
 
-def _arbiter(installation: Installation, limits: Limits) -> Arbiter:
+def _arbiter(installation: Installation, limits: Limits, step_down: Callable[[], None]) -> Arbiter:
     clock = installation.clock
     paths = installation.settings.paths
     memory_file = paths.state / "supervisor.json"
@@ -102,7 +114,11 @@ def _arbiter(installation: Installation, limits: Limits) -> Arbiter:
     tree = Tree(installation.children, limits, rng, remembered, shard_spec=installation.shard_spec)
     calendar = CalendarWatch(paths, clock)
     nursery = Nursery(installation.settings, clock, paths.logs)
-    return Arbiter(tree, nursery, memory_file, lambda now_ns: next_opening_ns(now_ns, calendar.current()))
+
+    def next_session(now_ns: int) -> int | None:
+        return next_opening_ns(now_ns, calendar.current())
+
+    return Arbiter(tree, nursery, memory_file, next_session, step_down)
 
 
 def _installation(environment: Mapping[str, str]) -> Installation:
@@ -145,6 +161,9 @@ def _make_directories(settings: Settings) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="observer-supervisor", description="Run and supervise the collection.")
     parser.add_argument("--check-config", action="store_true", help="check the settings, list the children and leave")
+    parser.add_argument(
+        "--standby", action="store_true", help="wait for a running supervisor to stop, then take over within a second"
+    )
     parser.add_argument("--demo", action="store_true", help="run against the built-in simulated exchange")
     parser.add_argument("--demo-directory", default=".demo", help="where the demo keeps its files (default: .demo)")
     parser.add_argument("--demo-run-directory", default="", help="where the demo's sockets are (default: temporary)")

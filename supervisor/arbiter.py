@@ -99,6 +99,7 @@ class Arbiter:
         nursery: Nursery,
         memory_file: Path,
         next_session: Callable[[int], int | None] = lambda _now_ns: None,
+        step_down: Callable[[], None] = lambda: None,
     ) -> None:
         self._tree = tree
         self._nursery = nursery
@@ -106,6 +107,8 @@ class Arbiter:
         self._memory_file = memory_file
         self._next_session = next_session
         """Gives the next session's opening after a wall-clock time, both ns."""
+        self._step_down = step_down
+        """Lets a successor begin; called when a stop begins, because its processes wait for ours by themselves."""
         self._running: dict[str, Running] = {}
         self._sources: dict[int, _Source] = {}
         self._poll = select.poll()
@@ -117,6 +120,7 @@ class Arbiter:
         self._offset_ns = self._started.wall_ns - self._started.monotonic_ns
         """Wall clock minus monotonic clock at the last turn."""
         self._exit_code: int | None = None
+        self._resigned = False
         self._memory_events = linux.own_memory_events_file()
         self._out_of_memory_kills = linux.out_of_memory_kills(self._memory_events)
 
@@ -282,6 +286,7 @@ class Arbiter:
         received = self._wakeup.take()
         for _ in range(received[signal.SIGTERM] + received[signal.SIGINT]):
             self._dispatch(StopRequested())
+            self._resign()
         if received[signal.SIGHUP]:
             self._dispatch(ReloadRequested())
         if received[signal.SIGCHLD]:
@@ -345,8 +350,17 @@ class Arbiter:
         if blocked_fd >= 0 and blocked_fd not in self._sources:
             self._watch(blocked_fd, _Source("tree", "hub", lambda _name: None), select.POLLOUT)
 
+    def _resign(self) -> None:
+        """Let a successor begin; from then on the memory is its own."""
+        if not self._resigned:
+            self._save(self._now())
+            self._resigned = True
+            self._step_down()
+
     def _save(self, now: Moment) -> None:
         self._agenda.save_ns = None
+        if self._resigned:
+            return
         self._saved_revision = self._tree.revision
         memory.save(self._memory_file, memory.remember(self._tree.children.values(), now))
 

@@ -31,6 +31,9 @@ from supervisor.specs import ChildSpec, Program
 FAILED_PREFIX = "failed: "
 """Beginning of a report's state in which a child says why it ends."""
 
+ROLE_PATIENCE_S = 15.0
+"""More than a whole tree takes to stop: the predecessor's process may still be at work when this one is born."""
+
 STACKS_LIMIT_BYTES = 1 << 20
 WORDS_LIMIT = 500
 _DESCRIPTORS_WITHOUT_LIMIT = 1 << 20
@@ -137,6 +140,7 @@ def _context(birth: Birth) -> ChildContext:
         order_fd=birth.order_fd,
         tree_fd=birth.tree_fd,
         start_paused=birth.paused,
+        role_patience_s=ROLE_PATIENCE_S,
     )
 
 

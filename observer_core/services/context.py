@@ -5,17 +5,23 @@ Separate from the services so that the supervisor can build it without importing
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import FrameType
 
-from observer_core.clock import Clock
+from observer_core.clock import NS_PER_S, Clock
+from observer_core.errors import ProcessError
 from observer_core.ids import ProcessName
+from observer_core.locks import HeldLock, hold
 from observer_core.messages import encode
 from observer_core.orders import ChildOrder, ChildReport, decode_child_order
 from observer_core.pipes import FrameBuffer, read_available, write_frame
 from observer_core.settings import Settings
+
+_ROLE_POLL_S = 0.01
+_PROGRESS_INTERVAL_NS = NS_PER_S
 
 
 @dataclass(slots=True)
@@ -32,7 +38,31 @@ class ChildContext:
     order_fd: int = -1
     tree_fd: int = -1
     start_paused: bool = False
+    role_patience_s: float = 0.0
+    """How long a predecessor that is stopping may still hold this process's role."""
     _control: FrameBuffer = field(default_factory=FrameBuffer)
+
+    def hold_role(self, role: str) -> HeldLock:
+        """Take the lock of a role before doing anything in it, waiting for a predecessor that is about to end.
+
+        The waiting blocks: nothing of this process may run before it has its role.
+
+        Raises:
+            ProcessError: another process has the role and keeps it.
+        """
+        path = self.settings.paths.locks / f"{role}.lock"
+        begun_ns = reported_ns = self.clock.monotonic_ns()
+        while True:
+            try:
+                return hold(path, self.name)
+            except ProcessError:
+                now_ns = self.clock.monotonic_ns()
+                if now_ns - begun_ns >= self.role_patience_s * NS_PER_S:
+                    raise
+            if now_ns - reported_ns >= _PROGRESS_INTERVAL_NS:
+                reported_ns = now_ns
+                self.report_progress()
+            time.sleep(_ROLE_POLL_S)
 
     def report_ready(self) -> None:
         """Tell the supervisor, once, that this process does its work."""

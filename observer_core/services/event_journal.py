@@ -7,14 +7,12 @@ import asyncio
 import logging
 
 from observer_core.bus.publisher import BatchPublisher
-from observer_core.clock import Clock
 from observer_core.errors import JournalError
 from observer_core.ids import ShardName, SinkName
 from observer_core.journal.writer import JournalWriter
-from observer_core.locks import hold
 from observer_core.messages import Event
+from observer_core.services.context import ChildContext
 from observer_core.services.recorder import Recorder
-from observer_core.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -24,16 +22,17 @@ LISTENERS = (SinkName("jsonl"), SinkName("postgres"), SinkName("hub"))
 class EventJournal:
     """The events of one process; the process holds its lock for as long as this is open."""
 
-    def __init__(self, name: ShardName, settings: Settings, clock: Clock) -> None:
+    def __init__(self, context: ChildContext) -> None:
         """Take the process's lock and begin an epoch.
 
         Raises:
             ProcessError: another process of this name runs.
             JournalError: the journal cannot be begun.
         """
+        name, settings, clock = ShardName(context.name), context.settings, context.clock
         paths = settings.paths
         self._clock = clock
-        self._lock = hold(paths.locks / f"{name}.lock", name)
+        self._lock = context.hold_role(name)
         self._recorder = Recorder(
             name,
             settings.source,

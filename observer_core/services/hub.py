@@ -22,7 +22,6 @@ from observer_core.clock import NS_PER_S, kst_day
 from observer_core.errors import LinkError, MalformedMessage, ProcessError
 from observer_core.exit_codes import ExitCode
 from observer_core.http.server import views_over_http
-from observer_core.locks import hold
 from observer_core.market.sessions import Phase, phase_at
 from observer_core.messages import (
     Event,
@@ -74,7 +73,7 @@ Companion: TypeAlias = Callable[[Callable[[], SystemView]], Awaitable[None]]
 def run(context: ChildContext) -> int:
     """Be the hub, with its HTTP endpoints, until told to stop; return the exit code."""
     try:
-        with hold(context.settings.paths.locks / "hub.lock", context.name):
+        with context.hold_role("hub"):
             over_http = views_over_http(context.settings, context.clock, symbol_owners(context.settings.paths))
             return asyncio.run(Hub(context).serve((over_http, alerts_over(context.settings, context.clock))))
     except ProcessError as error:

@@ -15,7 +15,6 @@ from observer_core.bus.status import StatusSender
 from observer_core.clock import NS_PER_MS, NS_PER_S, kst_day
 from observer_core.errors import JournalError, MalformedMessage, ProcessError
 from observer_core.exit_codes import ExitCode
-from observer_core.ids import ShardName
 from observer_core.messages import ServiceStatus
 from observer_core.services.calendar_check import CalendarCheck
 from observer_core.services.config_watch import DirectoryWatch, is_mounted_file
@@ -35,7 +34,7 @@ class Maintenance:
         self._settings = context.settings
         self._clock = context.clock
         self._stopping = asyncio.Event()
-        self._events = EventJournal(ShardName(context.name), context.settings, context.clock)
+        self._events = EventJournal(context)
         self._sender = StatusSender(self._settings.paths.status_endpoint)
         self._status = ServiceStatus(
             name=context.name,

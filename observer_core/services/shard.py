@@ -22,7 +22,6 @@ from observer_core.ids import Epoch, ShardName, SinkName
 from observer_core.journal.holes import Hole, find_holes
 from observer_core.journal.recovery import TailReport, examine_tails, find_last_observation
 from observer_core.journal.writer import JournalWriter
-from observer_core.locks import hold
 from observer_core.messages import Book, Gap, GapReason, Quote, Record, Rejection, ShardStatus, Track, Trade
 from observer_core.orders import ChildOrder
 from observer_core.quality.delays import delay_ns
@@ -53,7 +52,7 @@ class Shard:
         self.clock = context.clock
         self.name = ShardName(context.name)
         paths = self.settings.paths
-        self._lock = hold(paths.locks / f"{self.name}.lock", self.name)
+        self._lock = context.hold_role(self.name)
         try:
             self._journal = JournalWriter(paths.journal(self.name), self.name, self.clock)
         except JournalError:

@@ -16,7 +16,6 @@ from observer_core.clock import NS_PER_MS, NS_PER_S
 from observer_core.errors import FatalSinkError, LinkError, ProcessError, TransientSinkError
 from observer_core.exit_codes import ExitCode
 from observer_core.ids import ShardName
-from observer_core.locks import hold
 from observer_core.pacing.backoff import Backoff
 from observer_core.paths import Paths
 from observer_core.services.context import ChildContext, on_stop_signals
@@ -129,13 +128,13 @@ def _run(
     remember: Callable[[Mapping[ShardName, Offset]], None] | None = None,
 ) -> int:
     paths = context.settings.paths
-    watch = _StopWatch(context)
     try:
-        lock = hold(paths.locks / f"sink-{sink.name}.lock", context.name)
+        lock = context.hold_role(f"sink-{sink.name}")
     except ProcessError as error:
         logger.critical("another writer runs", extra={"reason": str(error)})
         return ExitCode.LOCKED
     with lock:
+        watch = _StopWatch(context)
         try:
             subscriber = BatchSubscriber(paths.sink_endpoint(sink.name))
         except LinkError as error:

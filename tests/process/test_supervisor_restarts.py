@@ -105,16 +105,20 @@ def test_child_without_hang_is_left_alone(tmp_path: Path) -> None:
 
 def test_program_is_restarted_and_dies_with_the_supervisor(tmp_path: Path) -> None:
     with SupervisedTree(tmp_path, {"exchange": ("exchange", "env; exec sleep 60")}) as tree:
+        seen: set[int] = set()
 
-        def programs() -> list[int]:
-            return [pid for pid in children_of(tree.process.pid) if _command(pid).startswith(b"sleep")]
+        def another() -> bool:
+            running = {pid for pid in children_of(tree.process.pid) if _command(pid).startswith(b"sleep")}
+            new = running - seen
+            seen.update(new)
+            return len(new) == 1
 
-        until(lambda: len(programs()) == 1, "no program", tree.log)
+        until(another, "no program", tree.log)
         assert "OF_THE_CHILD=set" in (tmp_path / "logs" / "exchange.out").read_text()
-        (first,) = programs()
+        (first,) = seen
         os.kill(first, signal.SIGKILL)
-        until(lambda: len(programs()) == 1 and first not in programs(), "no new program", tree.log)
-        (second,) = programs()
+        until(another, "no new program", tree.log)
+        (second,) = seen - {first}
         tree.process.kill()
         until(lambda: not alive(second), "the program outlives the supervisor", deadline_s=2)
 
