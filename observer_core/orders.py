@@ -26,6 +26,21 @@ class Verb(StrEnum):
     """Run `count` processes of a kind; the target is the kind."""
 
 
+class Errand(StrEnum):
+    """What else an operator can order: arranged by the hub, the supervisor never hears of it."""
+
+    PIN = "pin"
+    UNPIN = "unpin"
+    PLAN = "plan"
+    """Say what the rules file would change; the target is "universe"."""
+    APPLY = "apply"
+    """Put the rules file in force; the option "accept_size" overrules the guard."""
+    REPLAY = "replay"
+    """The journals of a day into Postgres; the target is YYYY-MM-DD, the option "dry_run" only counts."""
+    ACKNOWLEDGE = "acknowledge"
+    """Take note of an alert; the target is its key."""
+
+
 class Order(_Order, frozen=True, kw_only=True, tag="order"):
     """A command on its way from the hub to the supervisor."""
 

@@ -109,6 +109,10 @@ class Paths:
         """Return the structured log of a process."""
         return self.logs / f"{process}.jsonl"
 
+    def stacks_file(self, process: str) -> Path:
+        """Return the file of a process's stack dumps, which the supervisor asks for before it kills a hung one."""
+        return self.logs / f"{process}.stacks"
+
     @property
     def status_endpoint(self) -> str:
         """Return where every process sends its status; the hub binds it."""

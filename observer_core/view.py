@@ -8,12 +8,13 @@ from typing import TypeAlias
 
 import msgspec
 
+from observer_core.details import AuditTail, GapList, LogTail, SymbolColumns, SymbolDetail
 from observer_core.messages import Event, TicketUpdate, decode_with
 from observer_core.messages import OverflowRow as OverflowRow
 from observer_core.messages import SlotRow as SlotRow
 
 PROTOCOL_MAJOR = 1
-PROTOCOL_MINOR = 0
+PROTOCOL_MINOR = 1
 EVENTS_KEPT = 200
 TICKETS_KEPT = 50
 
@@ -167,6 +168,18 @@ class LeaseView(_View, frozen=True, kw_only=True):
     until_ns: int
 
 
+class AlertRow(_View, frozen=True, kw_only=True):
+    """One incident: something that is not as the session expects."""
+
+    key: str
+    text: str
+    since_ns: int
+    told: bool = False
+    """Whether somebody was sent a message."""
+    acknowledged_by: str = ""
+    reason: str = ""
+
+
 class SystemView(_View, frozen=True, kw_only=True):
     """Everything at one sequence number; this is what `observerctl status --json` prints."""
 
@@ -190,6 +203,7 @@ class SystemView(_View, frozen=True, kw_only=True):
     leases: tuple[LeaseView, ...] = ()
     viewers: int = 0
     slots: SlotView | None = None
+    alerts: tuple[AlertRow, ...] = ()
 
 
 class Delta(_View, frozen=True, kw_only=True):
@@ -210,6 +224,7 @@ class Delta(_View, frozen=True, kw_only=True):
     leases: tuple[LeaseView, ...] | None = None
     viewers: int | None = None
     slots: SlotView | None = None
+    alerts: tuple[AlertRow, ...] | None = None
 
 
 class _Question(msgspec.Struct, frozen=True, kw_only=True, tag_field="t"):
@@ -252,9 +267,47 @@ class Command(_Question, frozen=True, kw_only=True, tag="command"):
     generation: int | None = None
     count: int | None = None
     """How many processes; for the verb "scale", whose target is their kind."""
+    option: str = ""
+    """A variation of the verb, such as "dry_run" of "replay"."""
 
 
-Question: TypeAlias = Hello | GetView | GetTicket | AcquireLease | Command
+class GetSymbols(_Question, frozen=True, kw_only=True, tag="symbols"):
+    """Ask for the freshness of every symbol; the list comes along unless `known` is its version."""
+
+    known: str = ""
+
+
+class GetSymbol(_Question, frozen=True, kw_only=True, tag="symbol"):
+    """Ask for everything about one symbol."""
+
+    code: str
+
+
+class GetGaps(_Question, frozen=True, kw_only=True, tag="gaps"):
+    """Ask for the gaps of the day."""
+
+
+class GetLog(_Question, frozen=True, kw_only=True, tag="log"):
+    """Ask for the end of a process's log."""
+
+    process: str
+    kind: str = "log"
+    """"log" or "stacks" (the dumps of a process that hung)."""
+    level: str = ""
+    """Least level, such as "WARNING"; "" = all."""
+    contains: str = ""
+
+
+class GetAudit(_Question, frozen=True, kw_only=True, tag="audit"):
+    """Ask for the end of the audit trail."""
+
+    contains: str = ""
+
+
+Inquiry: TypeAlias = GetSymbols | GetSymbol | GetGaps | GetLog | GetAudit
+"""Questions about what is not in the view."""
+
+Question: TypeAlias = Hello | GetView | GetTicket | AcquireLease | Command | Inquiry
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="answer"):
@@ -268,6 +321,11 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="answ
     ticket: TicketUpdate | None = None
     lease: LeaseView | None = None
     error: str | None = None
+    symbols: SymbolColumns | None = None
+    symbol: SymbolDetail | None = None
+    gaps: GapList | None = None
+    log: LogTail | None = None
+    audit: AuditTail | None = None
 
 
 _delta_decoder = msgspec.msgpack.Decoder(Delta)
@@ -321,4 +379,5 @@ def apply(view: SystemView, delta: Delta) -> SystemView:
         leases=view.leases if delta.leases is None else delta.leases,
         viewers=view.viewers if delta.viewers is None else delta.viewers,
         slots=view.slots if delta.slots is None else delta.slots,
+        alerts=view.alerts if delta.alerts is None else delta.alerts,
     )

@@ -65,7 +65,9 @@ class SymbolStatus(msgspec.Struct, frozen=True, kw_only=True):
     as_of_ns: int
 
 
-class _Line(msgspec.Struct, frozen=True, gc=False):
+class Observation(msgspec.Struct, frozen=True, gc=False):
+    """An archived record: what screens and bars need of it."""
+
     kind: str
     symbol: str = ""
     price: int = 0
@@ -73,16 +75,17 @@ class _Line(msgspec.Struct, frozen=True, gc=False):
     cumulative_volume: int = 0
     received_ns: int = 0
     quality: str = ""
+    side: str = ""
 
 
-_decoder = msgspec.json.Decoder(_Line)
+_decoder = msgspec.json.Decoder(Observation)
 
 
 def symbol_status(
     archive: Path, symbol: str, shards: tuple[ShardName, ...], timeframe: str, now_ns: int
 ) -> SymbolStatus:
     """Return what the ends of the live files say; files that cannot be read count as empty. Blocks."""
-    seen = [(shard, _observations(archive, shard, symbol, now_ns)) for shard in shards]
+    seen = [(shard, observations(archive, shard, symbol, now_ns)) for shard in shards]
     last = tuple(_last_value(shard, lines[-1], now_ns) for shard, lines in seen if lines)
     lines = next((lines for _, lines in seen if lines), [])
     return SymbolStatus(
@@ -96,7 +99,7 @@ def symbol_status(
     )
 
 
-def bars(lines: Iterable[_Line], length_ns: int) -> list[Bar]:
+def bars(lines: Iterable[Observation], length_ns: int) -> list[Bar]:
     """Return the bars of observations in the order of their receipt."""
     found: list[Bar] = []
     counted: int | None = None
@@ -119,12 +122,12 @@ def bars(lines: Iterable[_Line], length_ns: int) -> list[Bar]:
     return found
 
 
-def _bar(begins_ns: int, line: _Line, volume: int) -> Bar:
+def _bar(begins_ns: int, line: Observation, volume: int) -> Bar:
     price = line.price
     return Bar(begins_ns=begins_ns, open=price, high=price, low=price, close=price, volume=volume, records=1)
 
 
-def _last_value(shard: str, line: _Line, now_ns: int) -> LastValue:
+def _last_value(shard: str, line: Observation, now_ns: int) -> LastValue:
     return LastValue(
         shard=shard,
         kind=line.kind,
@@ -136,11 +139,12 @@ def _last_value(shard: str, line: _Line, now_ns: int) -> LastValue:
     )
 
 
-def _observations(archive: Path, shard: ShardName, symbol: str, now_ns: int) -> list[_Line]:
+def observations(archive: Path, shard: ShardName, symbol: str, now_ns: int) -> list[Observation]:
+    """Return the trades and quotes of a symbol at the ends of a shard's live files, oldest first. Blocks."""
     track = shard_track(shard)
     # The window before, too: just after a turn the present file is nearly empty.
     length_ns = SCALP_WINDOW_NS if track is Track.SCALP else 3_600 * NS_PER_S
-    found: list[_Line] = []
+    found: list[Observation] = []
     for at_ns in (now_ns - length_ns, now_ns):
         raw = _tail(archive / window_of(track, shard, at_ns).path)
         found += [line for line in map(_line, _lines_of(raw, symbol)) if line is not None]
@@ -152,7 +156,7 @@ def _lines_of(raw: bytes, symbol: str) -> Iterable[bytes]:
     return (line for line in raw.split(b"\n") if mark in line)
 
 
-def _line(raw: bytes) -> _Line | None:
+def _line(raw: bytes) -> Observation | None:
     try:
         return _decoder.decode(raw)
     except msgspec.DecodeError:

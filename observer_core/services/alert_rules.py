@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from observer_core.clock import NS_PER_S, kst_datetime
 from observer_core.http.readiness import readiness
-from observer_core.view import SystemView
+from observer_core.view import AlertRow, SystemView
 
 FOR_S = 30.0
 """A condition must hold for so long before it is an incident."""
@@ -39,6 +39,8 @@ class _Incident(NamedTuple):
     since_ns: int
     seen_ns: int
     told: bool
+    acknowledged_by: str = ""
+    reason: str = ""
 
 
 class QuietHours(NamedTuple):
@@ -86,11 +88,34 @@ class Alarms:
         """Take a view; return what is to be sent now."""
         for condition in conditions(view, now_ns):
             known = self._incidents.get(condition.key)
-            since_ns, told = (known.since_ns, known.told) if known else (now_ns, False)
-            self._incidents[condition.key] = _Incident(condition.text, since_ns, now_ns, told)
+            incident = known or _Incident("", now_ns, now_ns, told=False)
+            self._incidents[condition.key] = incident._replace(text=condition.text, seen_ns=now_ns)
         for key, incident in list(self._incidents.items()):
             self._judge(key, incident, now_ns)
         return self._released(now_ns)
+
+    def rows(self) -> tuple[AlertRow, ...]:
+        """Return the incidents, the newest first."""
+        found = sorted(self._incidents.items(), key=lambda item: (-item[1].since_ns, item[0]))
+        return tuple(
+            AlertRow(
+                key=key,
+                text=incident.text,
+                since_ns=incident.since_ns,
+                told=incident.told,
+                acknowledged_by=incident.acknowledged_by,
+                reason=incident.reason,
+            )
+            for key, incident in found
+        )
+
+    def acknowledge(self, key: str, who: str, reason: str) -> bool:
+        """Note that somebody knows of an incident: nobody is sent a message about its beginning any more."""
+        incident = self._incidents.get(key)
+        if incident is None:
+            return False
+        self._incidents[key] = incident._replace(acknowledged_by=who, reason=reason)
+        return True
 
     def _judge(self, key: str, incident: _Incident, now_ns: int) -> None:
         gone_s = (now_ns - incident.seen_ns) / NS_PER_S
@@ -98,7 +123,7 @@ class Alarms:
         if not incident.told:
             if gone_s > 0:
                 del self._incidents[key]
-            elif held_s >= FOR_S:
+            elif held_s >= FOR_S and not incident.acknowledged_by:
                 self._incidents[key] = incident._replace(told=True)
                 begun = f"since {kst_datetime(incident.since_ns):%H:%M:%S}"
                 self._waiting.append(Message(f"Observer: {incident.text}"[:120], f"{incident.text}\n{begun}"))

@@ -6,7 +6,7 @@ Runs beside the hub as a companion, because the hub's view is the input; its fai
 import asyncio
 import logging
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import msgspec
 
@@ -14,7 +14,7 @@ from observer_core.clock import Clock
 from observer_core.services.alert_rules import Alarms, Message, QuietHours
 from observer_core.services.alert_sender import Dispatch
 from observer_core.settings import Settings
-from observer_core.view import SystemView
+from observer_core.view import AlertRow, SystemView
 
 logger = logging.getLogger(__name__)
 
@@ -24,19 +24,41 @@ TRIES = 3
 SENDER = "observer_core.services.alert_sender"
 
 
-def alerts_over(settings: Settings, clock: Clock) -> Callable[[Callable[[], SystemView]], Awaitable[None]]:
-    """Return the hub's companion that alarms; it ends at once where no address is configured."""
+class AlertDesk:
+    """The incidents of this hub's life; messages go out only where an address is configured."""
 
-    async def companion(current_view: Callable[[], SystemView]) -> None:
-        if not settings.alert_urls:
-            return
-        alarms = Alarms(QuietHours(*settings.alert_quiet_minutes), settings.alert_limit_per_h)
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._alarms = Alarms(QuietHours(*settings.alert_quiet_minutes), settings.alert_limit_per_h)
+
+    async def run(self, current_view: Callable[[], SystemView]) -> None:
+        """Look at the view every few seconds, for ever; sending waits for nothing and holds up nothing."""
+        messages: asyncio.Queue[Message] = asyncio.Queue()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._send_all(messages))
+            while True:
+                for message in self._alarms.look(current_view(), self._clock.now_ns()):
+                    messages.put_nowait(message)
+                await asyncio.sleep(LOOK_EVERY_S)
+
+    def rows(self) -> tuple[AlertRow, ...]:
+        """Return the incidents for the view."""
+        return self._alarms.rows()
+
+    def knows(self, key: str) -> bool:
+        """Return whether an incident of that key is there."""
+        return any(row.key == key for row in self._alarms.rows())
+
+    def acknowledge(self, key: str, who: str, reason: str) -> bool:
+        """Note who knows of an incident; return whether there is one."""
+        return self._alarms.acknowledge(key, who, reason)
+
+    async def _send_all(self, messages: "asyncio.Queue[Message]") -> None:
         while True:
-            for message in alarms.look(current_view(), clock.now_ns()):
-                await deliver(settings, message)
-            await asyncio.sleep(LOOK_EVERY_S)
-
-    return companion
+            message = await messages.get()
+            if self._settings.alert_urls:
+                await deliver(self._settings, message)
 
 
 async def deliver(settings: Settings, message: Message, tries: int = TRIES) -> bool:

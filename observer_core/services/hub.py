@@ -35,14 +35,16 @@ from observer_core.messages import (
 )
 from observer_core.orders import Order
 from observer_core.pipes import FrameBuffer, read_available, write_frame
-from observer_core.services.alerts import alerts_over
+from observer_core.services.alerts import AlertDesk
 from observer_core.services.calendar_watch import CalendarWatch
 from observer_core.services.context import ChildContext
-from observer_core.services.hub_answers import OPERATOR, VIEWER, QuestionDesk
+from observer_core.services.hub_answers import OPERATOR, VIEWER, Colleagues, QuestionDesk
 from observer_core.services.hub_archive import GapArchive
 from observer_core.services.hub_audit import AuditTrail
 from observer_core.services.hub_budgets import BudgetWatch
+from observer_core.services.hub_details import DetailDesk
 from observer_core.services.hub_disk import disk_watch
+from observer_core.services.hub_errands import Errands
 from observer_core.services.hub_feed import Feed
 from observer_core.services.hub_gaps import with_completeness
 from observer_core.services.hub_orders import OrderDesk
@@ -64,6 +66,9 @@ RECOUNT_EVERY = 5
 RECALL_S = 5.0
 """Pause between two looks into the archive for gaps."""
 
+_LOOK_UP_AFTER_S = 0.05
+"""A question that takes longer waits for a file; the next one is answered meanwhile."""
+
 SUPERVISOR_SILENT_NS = 5 * NS_PER_S
 
 Companion: TypeAlias = Callable[[Callable[[], SystemView]], Awaitable[None]]
@@ -75,7 +80,7 @@ def run(context: ChildContext) -> int:
     try:
         with context.hold_role("hub"):
             over_http = views_over_http(context.settings, context.clock, symbol_owners(context.settings.paths))
-            return asyncio.run(Hub(context).serve((over_http, alerts_over(context.settings, context.clock))))
+            return asyncio.run(Hub(context).serve((over_http,)))
     except ProcessError as error:
         logger.error("hub not started", extra={"error": str(error)})
         return ExitCode.LOCKED
@@ -108,7 +113,12 @@ class Hub:
         remembered = trail.recover()
         self._calendar = CalendarWatch(settings.paths, context.clock)
         self._state = HubState(self._blank_view(), tuple(remembered))
-        self._desk = QuestionDesk(self._state, trail, OrderDesk(remembered), self._forward, context.clock)
+        self._alerts = AlertDesk(settings, context.clock)
+        errands = Errands(settings, context.clock, self._alerts)
+        self._details = DetailDesk(settings, context.clock, self._current_view, self._feed)
+        orders = OrderDesk(remembered, errands.refusal)
+        colleagues = Colleagues(orders, self._details, errands, self._forward)
+        self._desk = QuestionDesk(self._state, trail, colleagues, context.clock)
 
     async def serve(self, companions: Sequence[Companion] = ()) -> int:
         """Bind, report ready, and work until SIGTERM, SIGINT or the supervisor's end."""
@@ -135,10 +145,14 @@ class Hub:
                 group.create_task(self._read_machine()),
                 group.create_task(self._recall_gaps()),
                 group.create_task(self._desk.keep_trail()),
+                group.create_task(self._details.keep_roster()),
                 group.create_task(self._answer(sockets.viewers, VIEWER)),
                 group.create_task(self._answer(sockets.operators, OPERATOR)),
             ]
-            tasks += [group.create_task(_accompany(companion, self._current_view)) for companion in companions]
+            tasks += [
+                group.create_task(_accompany(companion, self._current_view))
+                for companion in (*companions, self._alerts.run)
+            ]
             await self._stopping.wait()
             for task in tasks:
                 task.cancel()
@@ -171,6 +185,7 @@ class Hub:
         seen = self._state.seen
         seen.market = self._market(now_ns)
         seen.gaps = with_completeness(self._feed.gaps.view(now_ns), self._state.view.processes)
+        seen.alerts = self._alerts.rows()
         seen.budgets = self._budgets.rows(self._state.view.processes, self._clock)
         self._status_seq += 1
         self._state.add_status(
@@ -213,15 +228,25 @@ class Hub:
                 self._viewers = max(0, self._viewers + (1 if word[:1] == b"\x01" else -1))
 
     async def _answer(self, router: zmq.asyncio.Socket, role: str) -> None:
-        """Answer one role's questions, one after the other, in the order of their arrival."""
+        """Answer one role's questions in the order of their arrival; look-ups in files hold up nobody else's."""
+        looking_up: set[asyncio.Task[None]] = set()
         while True:
             frames = await router.recv_multipart(copy=False)
             identity, *rest = frames
-            if len(rest) == 1:
-                answer = await self._desk.answer(role, peer_of(rest[0]), rest[0].bytes)
-            else:
-                answer = self._desk.refuse_frames(role, len(rest))
-            await self._send(router, identity.bytes, answer)
+            if len(rest) != 1:
+                await self._send(router, identity.bytes, self._desk.refuse_frames(role, len(rest)))
+                continue
+            answering = self._desk.answer(role, peer_of(rest[0]), rest[0].bytes)
+            task = asyncio.create_task(self._send_when(router, identity.bytes, answering))
+            await asyncio.wait({task}, timeout=_LOOK_UP_AFTER_S)
+            if task.done():
+                task.result()
+                continue
+            looking_up.add(task)
+            task.add_done_callback(looking_up.discard)
+
+    async def _send_when(self, router: zmq.asyncio.Socket, identity: bytes, answering: Awaitable[Answer]) -> None:
+        await self._send(router, identity, await answering)
 
     async def _send(self, router: zmq.asyncio.Socket, identity: bytes, answer: Answer) -> None:
         try:

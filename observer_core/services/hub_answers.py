@@ -6,13 +6,15 @@ Separate so that the rules (who may ask what, what is written down first, what c
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from observer_core.clock import Clock
 from observer_core.errors import MalformedMessage
 from observer_core.messages import Event, TicketUpdate
 from observer_core.orders import Order
 from observer_core.services.hub_audit import AuditLine, AuditTrail, lease_line, ticket_line
+from observer_core.services.hub_details import DetailDesk
+from observer_core.services.hub_errands import Errands
 from observer_core.services.hub_leases import LeaseBook, Peer, Refusal, described
 from observer_core.services.hub_orders import OrderDesk
 from observer_core.services.hub_state import HubState
@@ -21,6 +23,11 @@ from observer_core.view import (
     AcquireLease,
     Answer,
     Command,
+    GetAudit,
+    GetGaps,
+    GetLog,
+    GetSymbol,
+    GetSymbols,
     GetTicket,
     GetView,
     Hello,
@@ -37,14 +44,25 @@ Forward = Callable[[Order], str | None]
 """Hand an order to the supervisor; returns why that failed, None = done."""
 
 
-class QuestionDesk:
-    """The one who answers. `forward` carries an accepted order to the supervisor."""
+class Colleagues(NamedTuple):
+    """Who else works on questions: tickets, look-ups, errands, and the way to the supervisor."""
 
-    def __init__(self, state: HubState, trail: AuditTrail, orders: OrderDesk, forward: Forward, clock: Clock) -> None:
+    orders: OrderDesk
+    details: DetailDesk
+    errands: Errands
+    forward: Forward
+
+
+class QuestionDesk:
+    """The one who answers."""
+
+    def __init__(self, state: HubState, trail: AuditTrail, colleagues: "Colleagues", clock: Clock) -> None:
         self._state = state
         self._trail = trail
-        self._orders = orders
-        self._forward = forward
+        self._orders = colleagues.orders
+        self._details = colleagues.details
+        self._errands = colleagues.errands
+        self._forward = colleagues.forward
         self._clock = clock
         self._audit_turn = asyncio.Lock()
         self._progress: asyncio.Queue[TicketUpdate] = asyncio.Queue()
@@ -90,6 +108,8 @@ class QuestionDesk:
                 return self._ticket(role, question)
             case AcquireLease() | Command():
                 return await self._operate(role, peer, question)
+            case GetSymbols() | GetSymbol() | GetGaps() | GetLog() | GetAudit():
+                return await self._details.answer(role, question)
             case _:
                 assert_never(question)
 
@@ -123,11 +143,21 @@ class QuestionDesk:
     async def _command(self, peer: Peer, command: Command) -> Answer:
         now_ns = self._clock.now_ns()
         held = self.leases.holds(peer, now_ns)
-        ticket, order, repeated = self._orders.accept(command, peer, held, self._state.tree, now_ns)
+        ticket, order, repeated, errand = self._orders.accept(command, peer, held, self._state.tree, now_ns)
         if not repeated:
-            await self._write(ticket_line("refused" if order is None else "order", ticket, peer))
-            ticket = await self._pass_on(ticket, order)
+            await self._write(ticket_line("refused" if ticket.state == "refused" else "order", ticket, peer))
+            if errand:
+                self._state.add_ticket(ticket)
+                self._errands.begin(ticket, command, self._errand_progress)
+            else:
+                ticket = await self._pass_on(ticket, order)
         return Answer(request_id=command.request_id, role=OPERATOR, ticket=ticket)
+
+    def _errand_progress(self, update: TicketUpdate) -> None:
+        self.progress(update)
+        if update.state in {"done", "failed"}:
+            text = f"{update.verb} by {update.who} ({update.reason}) {update.state}: {update.text}"
+            self._tell("order", "info" if update.state == "done" else "warning", update.target, text)
 
     async def _pass_on(self, ticket: TicketUpdate, order: Order | None) -> TicketUpdate:
         """Show a new ticket and hand its order to the supervisor; return the ticket as it stands then."""

@@ -4,17 +4,20 @@ Separate from `hub_state` because its input is the data stream (and, after a sta
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
 from observer_core.clock import NS_PER_S, kst_datetime, kst_day
+from observer_core.details import GAPS_LIMIT, GapList, GapRow
 from observer_core.messages import Gap, GapReason
 from observer_core.quality.severity import severity_of
 from observer_core.services.hub_archive import GapLine
 from observer_core.view import GapView, ProcessRow
 
 NEWEST_SHOWN = 8
+WORST_SHOWN = 20
+_EXAMPLES = 5
 _TEXT_LIMIT = 100
 
 
@@ -29,8 +32,12 @@ class GapBook:
         """Since when."""
         self._lengths: dict[str, tuple[int, int]] = {}
         """Of the closed gaps of the day: from and until."""
-        self._missed: dict[str, int] = {}
+        self._missed: dict[str, tuple[str, int]] = {}
+        """Of the proved losses: symbol and volume."""
         self._newest: list[tuple[int, str, str]] = []
+        self._rows: dict[str, GapRow] = {}
+        """The last ones that were told of; the open ones are all there."""
+        self._open_symbols: dict[str, tuple[str, ...]] = {}
 
     def add(self, gap: Gap | GapLine, now_ns: int) -> None:
         """Take one gap record; the same gap may come again, also open after closed."""
@@ -43,11 +50,12 @@ class GapBook:
             if gap.gap_id in self._today:
                 self._lengths[gap.gap_id] = gap.from_ns, gap.until_ns
                 if gap.reason == GapReason.CONTINUITY:
-                    self._missed[gap.gap_id] = gap.missed_volume or 0
+                    self._missed[gap.gap_id] = gap.symbols[0] if gap.symbols else "", gap.missed_volume or 0
         elif gap.gap_id not in self._closed:
             self._open[gap.gap_id] = gap.from_ns
         else:
             return
+        self._keep_row(gap)
         self._newest = [entry for entry in self._newest if entry[1] != gap.gap_id]
         self._newest.append((gap.opened_ns, gap.gap_id, _text(gap)))
         self._newest.sort(reverse=True)
@@ -65,8 +73,63 @@ class GapBook:
             as_of_ns=now_ns,
             open_by_severity=dict(open_now),
             today_by_severity=dict(open_now + closed),
-            missed_volume=sum(self._missed.values()),
+            missed_volume=sum(volume for _, volume in self._missed.values()),
         )
+
+    def in_gap(self) -> dict[str, str]:
+        """Return the symbols that an open gap covers, each with that gap in words."""
+        return {
+            symbol: f"{row.reason} since {kst_datetime(row.from_ns):%H:%M:%S}"
+            for gap_id, symbols in self._open_symbols.items()
+            if (row := self._rows.get(gap_id)) is not None
+            for symbol in symbols
+        }
+
+    def missed_of(self, symbol: str) -> int:
+        """Return the shares of one symbol's trades of today that are proved to be missing."""
+        return sum(volume for one, volume in self._missed.values() if one == symbol)
+
+    def listed(self, volumes: Mapping[str, int], now_ns: int) -> GapList:
+        """Return the gaps row by row, and the symbols that miss most; `volumes` are the day's so far."""
+        self._roll(now_ns)
+        rows = [_graded(row, now_ns) for row in self._rows.values()]
+        rows.sort(key=lambda row: (row.until_ns is not None, -row.from_ns))
+        missed: Counter[str] = Counter()
+        for symbol, volume in self._missed.values():
+            missed[symbol] += volume
+        return GapList(
+            rows=tuple(rows[:GAPS_LIMIT]),
+            left_out=max(0, len(self._today | self._open.keys()) - min(len(rows), GAPS_LIMIT)),
+            worst_symbols=tuple(
+                (symbol, lost, round(100 - 100 * lost / volumes[symbol], 4) if volumes.get(symbol) else None)
+                for symbol, lost in missed.most_common(WORST_SHOWN)
+                if lost
+            ),
+            as_of_ns=now_ns,
+        )
+
+    def _keep_row(self, gap: Gap | GapLine) -> None:
+        # Not the record itself: hundreds of symbols each would add up to megabytes on a bad day.
+        self._rows.pop(gap.gap_id, None)
+        self._rows[gap.gap_id] = GapRow(
+            gap_id=gap.gap_id,
+            track=gap.track.value if isinstance(gap, Gap) else gap.gap_id.partition("-")[0],
+            reason=gap.reason,
+            severity="",
+            symbols=len(gap.symbols),
+            examples=tuple(gap.symbols[:_EXAMPLES]),
+            from_ns=gap.from_ns,
+            until_ns=gap.until_ns,
+            missed_volume=gap.missed_volume,
+            detail=gap.detail[:_TEXT_LIMIT],
+        )
+        if gap.until_ns is None:
+            self._open_symbols[gap.gap_id] = gap.symbols
+        else:
+            self._open_symbols.pop(gap.gap_id, None)
+        closed = len(self._rows) - len(self._open_symbols)
+        if closed > GAPS_LIMIT:
+            del self._rows[next(one for one in self._rows if one not in self._open_symbols)]
 
     def _roll(self, now_ns: int) -> None:
         """Begin a new day: counts start again, open gaps stay."""
@@ -75,6 +138,7 @@ class GapBook:
             return
         self._day = day
         self._today = set(self._open)
+        self._rows = {gap_id: row for gap_id, row in self._rows.items() if gap_id in self._open}
         self._closed = set()
         self._lengths.clear()
         self._missed.clear()
@@ -93,6 +157,11 @@ def with_completeness(gaps: GapView, rows: Iterable[ProcessRow]) -> GapView:
         for track, parts in weights.items()
     }
     return replace(gaps, completeness_today=shares, stale_symbols=stale)
+
+
+def _graded(row: GapRow, now_ns: int) -> GapRow:
+    ends_ns = now_ns if row.until_ns is None else row.until_ns
+    return replace(row, severity=severity_of(row.from_ns, ends_ns).value)
 
 
 def _text(gap: Gap | GapLine) -> str:

@@ -4,13 +4,13 @@ Separate from `hub_leases` (who may order) and from the supervisor, which carrie
 recognised by its request id, so that one that arrives twice is done once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import msgspec
 
 from observer_core.messages import ProcessReport, TicketUpdate, TreeReport
-from observer_core.orders import Order, Verb
+from observer_core.orders import Errand, Order, Verb
 from observer_core.services.hub_leases import REASON_LIMIT, Peer, described, shown
 from observer_core.services.scaling import SCALABLE_KIND, SHARDS_LIMIT
 from observer_core.view import Command
@@ -25,12 +25,20 @@ class Verdict(NamedTuple):
     ticket: TicketUpdate
     order: Order | None
     repeated: bool
+    errand: bool = False
+    """Whether it is one that the hub arranges itself."""
 
 
 class OrderDesk:
-    """The tickets of the last commands; `remembered` are those of an earlier hub, oldest first."""
+    """The tickets of the last commands; `remembered` are those of an earlier hub, oldest first.
 
-    def __init__(self, remembered: Iterable[TicketUpdate] = ()) -> None:
+    `errand_refusal` says why an errand cannot be run; the supervisor's verbs are judged here.
+    """
+
+    def __init__(
+        self, remembered: Iterable[TicketUpdate] = (), errand_refusal: Callable[[Command], str | None] | None = None
+    ) -> None:
+        self._errand_refusal = errand_refusal
         self._tickets: dict[str, TicketUpdate] = {}
         for ticket in remembered:
             self._keep(ticket)
@@ -50,7 +58,10 @@ class OrderDesk:
             who=described(peer, command.operator),
             reason=shown(command.reason, REASON_LIMIT),
         )
-        refusal = _refusal(command, holds_lease, tree)
+        errand = self._errand_refusal is not None and command.verb in set(Errand)
+        refusal = _unfit(command, holds_lease)
+        if refusal is None:
+            refusal = self._errand_refusal(command) if self._errand_refusal and errand else _refusal(command, tree)
         if known is not None:
             # The ticket of the first command stays what it is.
             refused = msgspec.structs.replace(
@@ -61,6 +72,10 @@ class OrderDesk:
             ticket = msgspec.structs.replace(ticket, state="refused", text=refusal)
             self._keep(ticket)
             return Verdict(ticket, None, repeated=False)
+        if errand:
+            ticket = msgspec.structs.replace(ticket, text="begun")
+            self._keep(ticket)
+            return Verdict(ticket, None, repeated=False, errand=True)
         self._keep(ticket)
         order = Order(
             ticket=ticket.ticket,
@@ -98,14 +113,19 @@ class OrderDesk:
             del self._tickets[next(iter(self._tickets))]
 
 
-def _refusal(command: Command, holds_lease: bool, tree: TreeReport | None) -> str | None:
-    """Return why a command is not taken, and what to do; None = it is."""
+def _unfit(command: Command, holds_lease: bool) -> str | None:
+    """Return why nothing can be ordered like this, whatever it is."""
     if not holds_lease:
         return "this client holds no lease: take one first, with name and reason"
     if not command.request_id or shown(command.request_id, ID_LIMIT) != command.request_id:
         return f"a ticket is 1 to {ID_LIMIT} printable characters"
+    return None
+
+
+def _refusal(command: Command, tree: TreeReport | None) -> str | None:
+    """Return why a command for the supervisor is not taken, and what to do; None = it is."""
     if command.verb not in set(Verb):
-        return f"unknown verb {shown(command.verb, ID_LIMIT)!r}; known: {', '.join(Verb)}"
+        return f"unknown verb {shown(command.verb, ID_LIMIT)!r}; known: {', '.join((*Verb, *Errand))}"
     if tree is None:
         return "the supervisor has not reported its processes yet: try again in a second"
     if command.verb == Verb.SCALE:

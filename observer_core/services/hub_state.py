@@ -25,6 +25,7 @@ from observer_core.services.hub_slots import SlotBoard
 from observer_core.view import (
     EVENTS_KEPT,
     TICKETS_KEPT,
+    AlertRow,
     BudgetRow,
     Delta,
     DiskRow,
@@ -59,6 +60,7 @@ class Observations:
     budgets: tuple[BudgetRow, ...] = ()
     leases: tuple[LeaseView, ...] = ()
     viewers: int = 0
+    alerts: tuple[AlertRow, ...] = ()
     readings: dict[int, ProcessReading] = field(default_factory=dict)
     """By pid."""
 
@@ -161,6 +163,7 @@ class HubState:
             tickets=tuple(self._tickets.values()),
             leases=None if seen.leases == view.leases else seen.leases,
             viewers=None if seen.viewers == view.viewers else seen.viewers,
+            alerts=None if seen.alerts == view.alerts else seen.alerts,
         )
 
     def _process_rows(self, now_ns: int) -> list[ProcessRow]:
@@ -217,5 +220,14 @@ def _refreshed(now: _Part, former: _Part) -> _Part | None:
 
 def _is_empty(delta: Delta) -> bool:
     lists = (delta.processes, delta.processes_gone, delta.writers, delta.events, delta.tickets)
-    parts = (delta.disk, delta.budgets, delta.gaps, delta.market, delta.leases, delta.viewers, delta.slots)
+    parts = (
+        delta.disk,
+        delta.budgets,
+        delta.gaps,
+        delta.market,
+        delta.leases,
+        delta.viewers,
+        delta.slots,
+        delta.alerts,
+    )
     return not any(lists) and all(part is None for part in parts)
