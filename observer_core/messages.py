@@ -13,6 +13,7 @@ import msgspec
 
 from observer_core.errors import MalformedMessage
 from observer_core.ids import Epoch, Seq, ShardName
+from observer_core.slot_messages import Candidates, SlotStatus
 
 SCHEMA_VERSION = 1
 """Version of the record layout, written into every batch and row."""
@@ -339,53 +340,6 @@ class ServiceStatus(_Message, frozen=True, kw_only=True, tag="service"):
     errors_total: int = 0
 
 
-class SlotRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One tick slot of an appkey and who holds it."""
-
-    appkey: int
-    slot: int
-    symbol: str
-    trigger: str
-    """What brought the symbol here: a `scalp.triggers.Trigger` value, "pin", or "rank" for the universe's own order."""
-    score: float
-    """As of its latest candidate."""
-    since_ns: int
-    dwell_until_ns: int
-    """Before this instant no candidate takes the slot."""
-    pinned: bool
-    last_record_ns: int | None
-    """When the newest trade of the symbol arrived in this slot; None = nothing yet."""
-
-
-class OverflowRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A candidate that got no slot, for the screen; the whole record is an `Overflow`."""
-
-    symbol: str
-    trigger: str
-    score: float
-    reason: str
-    at_ns: int
-
-
-class SlotStatus(_Message, frozen=True, kw_only=True, tag="slots"):
-    """The slots of one streaming shard; totals since the start of its process."""
-
-    name: str
-    pid: int
-    status_seq: int
-    as_of_ns: int
-    appkey: int
-    capacity: int
-    slots: tuple[SlotRow, ...] = ()
-    candidates_total: int = 0
-    placed_total: int = 0
-    overflow_total: int = 0
-    newest_overflow: tuple[OverflowRow, ...] = ()
-    """Newest first, at most `OVERFLOW_SHOWN`."""
-    mitigation_level: int = 0
-    mitigation_reason: str = ""
-
-
 ProcessStatus: TypeAlias = ShardStatus | WriterStatus | ServiceStatus
 """What a process says of itself as a whole."""
 
@@ -446,11 +400,9 @@ class SupervisorEvent(_Message, frozen=True, kw_only=True, tag="notice"):
 SupervisorMessage: TypeAlias = TreeReport | TicketUpdate | SupervisorEvent
 
 
-OVERFLOW_SHOWN = 50
-"""Newest losers that a status or view carries; all of them are in the archive."""
-
 _encoder = msgspec.msgpack.Encoder()
 _batch_decoder = msgspec.msgpack.Decoder(Batch)
+_candidates_decoder = msgspec.msgpack.Decoder(Candidates)
 _status_decoder: msgspec.msgpack.Decoder[StatusMessage] = msgspec.msgpack.Decoder(StatusMessage)
 _supervisor_decoder: msgspec.msgpack.Decoder[SupervisorMessage] = msgspec.msgpack.Decoder(SupervisorMessage)
 
@@ -478,6 +430,11 @@ def decode_batch(raw: bytes | memoryview) -> Batch:
 def decode_status(raw: bytes) -> StatusMessage:
     """Decode a status message of any process."""
     return decode_with(_status_decoder, raw)
+
+
+def decode_candidates(raw: bytes) -> Candidates:
+    """Decode what a sweeping shard proposes."""
+    return decode_with(_candidates_decoder, raw)
 
 
 def decode_supervisor_message(raw: bytes) -> SupervisorMessage:

@@ -60,6 +60,10 @@ class Paths:
         """Return what a shard usually receives, by phase."""
         return self.state / "rates" / f"{shard}.json"
 
+    def slots(self, shard: ShardName) -> Path:
+        """Return who held the tick slots of a streaming shard when they last changed."""
+        return self.state / "slots" / f"{shard}.json"
+
     @property
     def locks(self) -> Path:
         """Return the directory of lock files: one holder per data directory, shard and sink."""
@@ -84,6 +88,11 @@ class Paths:
     def universe_desk(self) -> Path:
         """Return the directory of pins, requests and outcomes between `observerctl universe` and maintenance."""
         return self.state / "universe"
+
+    @property
+    def scalp_config(self) -> Path:
+        """Return the operators' file of triggers, slots and mitigation; it need not exist."""
+        return self.config / "scalp.toml"
 
     @property
     def calendar_overrides(self) -> Path:
@@ -121,6 +130,10 @@ class Paths:
     def sink_endpoint(self, sink: SinkName) -> str:
         """Return where shards publish to a writer; the writer binds it, shards connect."""
         return f"ipc://{self.run}/sink-{sink}.sock"
+
+    def candidate_endpoint(self, shard: ShardName) -> str:
+        """Return where sweeping shards propose symbols to a streaming shard; the latter binds it."""
+        return f"ipc://{self.run}/candidates-{shard}.sock"
 
     @property
     def publish_endpoint(self) -> str:

@@ -10,8 +10,8 @@ import msgspec
 
 from observer_core.details import AuditTail, GapList, LogTail, SymbolColumns, SymbolDetail
 from observer_core.messages import Event, TicketUpdate, decode_with
-from observer_core.messages import OverflowRow as OverflowRow
-from observer_core.messages import SlotRow as SlotRow
+from observer_core.slot_messages import OverflowRow as OverflowRow
+from observer_core.slot_messages import SlotRow as SlotRow
 
 PROTOCOL_MAJOR = 1
 PROTOCOL_MINOR = 1

@@ -32,6 +32,9 @@ _HEADER = re.compile(r"\s*(\[{1,2})\s*([^\[\]]+?)\s*\]{1,2}")
 _KEY = re.compile(r"\s*([A-Za-z0-9_\-]+|\"[^\"]*\"|'[^']*')\s*=")
 _SYNTAX_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)")
 _AT_END = " (at end of document)"
+_PLACE = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
+_STEP = re.compile(r"\.([A-Za-z0-9_]+)|\[(\d+)\]")
+_UNKNOWN = re.compile(r"unknown field `([^`]+)`")
 
 
 class TomlDocument:
@@ -63,6 +66,9 @@ class TomlDocument:
         while path:
             if path in self._lines:
                 return self._lines[path]
+            within = [line for known, line in self._lines.items() if known[: len(path)] == path]
+            if within:
+                return min(within)
             path = path[:-1]
         return 1
 
@@ -79,6 +85,17 @@ class TomlDocument:
         if found:
             return Problem(int(found[1]), f"is not TOML: {text[: found.start()]}")
         return Problem(self.last_line, f"is not TOML: {text.removesuffix(_AT_END)} at its end: half written?")
+
+
+def located(document: TomlDocument, text: str) -> ConfigFileError:
+    """Return msgspec's complaint about a parsed file as the error about the value it names."""
+    found = _PLACE.match(text)
+    what, where = (found["what"], found["path"] or "") if found else (text, "")
+    path: TomlPath = tuple(step[1] or int(step[2]) for step in _STEP.finditer(where))
+    if unknown := _UNKNOWN.search(what):
+        path = (*path, unknown[1])
+    name = ".".join(str(step) for step in path)
+    return document.error(path, f"{name}: {what}" if name else what)
 
 
 class _Index:

@@ -4,7 +4,6 @@ Every problem is found before any is reported, each with its line. The file must
 at the end of a line would otherwise be a valid file with other rules.
 """
 
-import re
 from collections.abc import Iterable
 from typing import Annotated
 
@@ -12,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from observer_core.ids import is_symbol
-from observer_core.market.toml_lines import ConfigFileError, Problem, TomlDocument, TomlPath
+from observer_core.market.toml_lines import ConfigFileError, Problem, TomlDocument, located
 from observer_core.market.universe import Rules
 
 
@@ -58,9 +57,6 @@ largest_factor = 2.0            # and so is one of more than twice its size
 
 _TABLES = ("rules", "guard")
 _LISTS = ("include", "exclude", "pins")
-_PLACE = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
-_STEP = re.compile(r"\.([A-Za-z0-9_]+)|\[(\d+)\]")
-_UNKNOWN = re.compile(r"unknown field `([^`]+)`")
 
 
 def parse_universe_config(raw: bytes, file: str) -> tuple[UniverseConfig, TomlDocument]:
@@ -86,17 +82,7 @@ def parse_universe_config(raw: bytes, file: str) -> tuple[UniverseConfig, TomlDo
     try:
         return msgspec.convert(document.values, UniverseConfig), document
     except msgspec.ValidationError as error:
-        raise _located(document, str(error)) from error
-
-
-def _located(document: TomlDocument, text: str) -> ConfigFileError:
-    found = _PLACE.match(text)
-    what, where = (found["what"], found["path"] or "") if found else (text, "")
-    path: TomlPath = tuple(step[1] or int(step[2]) for step in _STEP.finditer(where))
-    if unknown := _UNKNOWN.search(what):
-        path = (*path, unknown[1])
-    name = ".".join(str(step) for step in path)
-    return document.error(path, f"{name}: {what}" if name else what)
+        raise located(document, str(error)) from error
 
 
 def _list_problems(document: TomlDocument) -> Iterable[Problem]:

@@ -4,7 +4,7 @@ Separate from the fold because slots are told at a pace of their own, and rows o
 """
 
 from observer_core.clock import NS_PER_S
-from observer_core.messages import OVERFLOW_SHOWN, SlotStatus
+from observer_core.slot_messages import OVERFLOW_SHOWN, SlotStatus
 from observer_core.view import SlotView
 
 SENT_EVERY_NS = NS_PER_S

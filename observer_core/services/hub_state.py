@@ -14,7 +14,6 @@ from observer_core.clock import NS_PER_S
 from observer_core.messages import (
     Event,
     ProcessStatus,
-    SlotStatus,
     StatusMessage,
     TicketUpdate,
     TreeReport,
@@ -22,6 +21,7 @@ from observer_core.messages import (
 )
 from observer_core.services.hub_rows import Backlog, ProcessReading, current_status, process_row, writer_row
 from observer_core.services.hub_slots import SlotBoard
+from observer_core.slot_messages import SlotStatus
 from observer_core.view import (
     EVENTS_KEPT,
     TICKETS_KEPT,

@@ -1,8 +1,8 @@
 """The slots of all appkeys in one part of the view, and how often it is sent."""
 
 from observer_core.clock import NS_PER_S
-from observer_core.messages import OverflowRow, SlotRow, SlotStatus
 from observer_core.services.hub_slots import SlotBoard, slot_view
+from observer_core.slot_messages import OverflowRow, SlotRow, SlotStatus
 
 
 def _slot(appkey: int, slot: int, symbol: str) -> SlotRow:

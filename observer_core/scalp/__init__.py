@@ -1,0 +1,1 @@
+"""The choice of symbols for the tick streams: triggers, slots, the ledger of who got none, and mitigation. Pure."""
