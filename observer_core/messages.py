@@ -169,6 +169,8 @@ class GapReason(StrEnum):
     """The symbols changed shards and the new one could not observe them at once."""
     CONTINUITY = "continuity"
     """The exchange's own cumulative volume proves that trades were executed which were never received."""
+    STALE = "stale"
+    """Nothing new of these symbols for longer than session, halts, interruptions and their liquidity explain."""
     OFF_BOOK = "off_book"
     """The cumulative volume grew by trades that no stream carries (block, basket): known, not obtainable."""
 
@@ -297,6 +299,12 @@ class ShardStatus(_Message, frozen=True, kw_only=True, tag="shard"):
     """Trades that the broker sent again: stored with a mark, counted once."""
     missed_volume_total: int = 0
     """Shares of trades that are proved to be missing."""
+    rate_per_s: float | None = None
+    """Records a second in the last window of the rate watch; None = nothing is expected in this phase."""
+    expected_rate_per_s: float | None = None
+    """What this phase usually brings, or at least the floor."""
+    rate_low: str = ""
+    """Why the rate is an alarm, "" while it is as expected."""
 
 
 class WriterStatus(_Message, frozen=True, kw_only=True, tag="writer"):

@@ -80,6 +80,7 @@ class Settings:
     keep_raw: bool
     force_open: bool
     closed_sweep_interval_s: float
+    stale_after_s: float
     rate_window_s: float
     universe_minimum_close: int
     universe_top: int | None
@@ -332,6 +333,7 @@ def _build(reader: _Reader, app_keys: tuple[AppKey, ...], warnings: tuple[str, .
         keep_raw=reader.flag("OBSERVER_KEEP_RAW"),
         force_open=reader.flag("OBSERVER_FORCE_OPEN"),
         closed_sweep_interval_s=reader.number("OBSERVER_CLOSED_SWEEP_INTERVAL_S", 0, 86_400),
+        stale_after_s=reader.number("OBSERVER_STALE_AFTER_S", 1, 3_600),
         rate_window_s=reader.number("OBSERVER_RATE_WINDOW_S", 1, 3_600),
         universe_minimum_close=reader.whole("OBSERVER_UNIVERSE_MINIMUM_CLOSE", 0, 100_000_000),
         universe_top=top or None,

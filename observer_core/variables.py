@@ -106,8 +106,15 @@ VARIABLES: tuple[Variable, ...] = (
         _COLLECTION,
     ),
     Variable(
+        "OBSERVER_STALE_AFTER_S",
+        "60",
+        "However often a symbol trades, its silence is a gap only after so long",
+        "seconds",
+        _COLLECTION,
+    ),
+    Variable(
         "OBSERVER_RATE_WINDOW_S",
-        "30",
+        "20",
         "Records are counted for so long and compared with what is usual; two low windows in a row raise the alarm",
         "seconds",
         _COLLECTION,

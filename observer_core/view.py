@@ -64,6 +64,10 @@ class ProcessRow(_View, frozen=True, kw_only=True):
     stale_examples: tuple[str, ...] = ()
     duplicates_total: int = 0
     missed_volume_total: int = 0
+    rate_per_s: float | None = None
+    expected_rate_per_s: float | None = None
+    rate_low: str = ""
+    """Why the rate of records is an alarm, "" while it is as expected."""
 
 
 class WriterRow(_View, frozen=True, kw_only=True):

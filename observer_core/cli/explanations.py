@@ -46,6 +46,7 @@ _GAPS: dict[str, tuple[str, str]] = {
     ),
     GapReason.REASSIGNED: ("the symbols changed shards", NOTHING_TO_DO),
     GapReason.CONTINUITY: ("the exchange counted trades that never arrived", "compare with the broker's minute bars"),
+    GapReason.STALE: ("nothing new of these symbols although they should trade", "observerctl explain {shard}"),
     GapReason.OFF_BOOK: ("block or basket trades, which no stream carries", NOTHING_TO_DO),
 }
 

@@ -67,6 +67,8 @@ def _problem(row: ProcessRow, is_open: bool, now_ns: int) -> str | None:
         return f"{row.name} is {row.state}"
     if row.as_of_ns and (now_ns - row.as_of_ns) / NS_PER_S > SILENT_AGE_S:
         return f"{row.name} has not reported for {(now_ns - row.as_of_ns) / NS_PER_S:.0f} s"
+    if row.rate_low:
+        return f"{row.name}: {row.rate_low}"
     if not is_open or row.kind not in {"swing", "scalp"}:
         return None
     if row.last_record_ns is None:

@@ -120,6 +120,11 @@ class Continuity:
             if line is not None:
                 self._end(symbol, line)
 
+    def reached(self, symbol: str) -> int | None:
+        """Return the highest cumulative volume received of a symbol today; None before any."""
+        line = self._lines.get(symbol)
+        return None if line is None else line.high
+
     def tallies(self) -> dict[str, Tally]:
         """Return what is here and what is missing, by symbol."""
         return {symbol: Tally(line.observed, line.missed) for symbol, line in self._lines.items()}

@@ -21,8 +21,9 @@ class _Open:
 class Outages:
     """Open gaps of a shard; a symbol waits in at most one. Methods return the gap records to append to the journal."""
 
-    def __init__(self, shard: str, epoch: int, track: Track) -> None:
-        self._prefix = f"{shard}-{epoch}"
+    def __init__(self, shard: str, epoch: int, track: Track, mark: str = "") -> None:
+        """Begin without any; `mark` keeps the ids of several books of one shard apart."""
+        self._prefix = f"{shard}-{epoch}-{mark}"
         self._track = track
         self._opened = 0
         self._open: dict[str, _Open] = {}
@@ -32,6 +33,11 @@ class Outages:
     def open_count(self) -> int:
         """Return how many gaps are open."""
         return len(self._open)
+
+    @property
+    def waiting(self) -> frozenset[str]:
+        """Return the symbols that open gaps wait for."""
+        return frozenset(self._gap_of)
 
     @property
     def open_gaps(self) -> tuple[Gap, ...]:
@@ -47,7 +53,7 @@ class Outages:
             return []
         self._opened += 1
         gap = Gap(
-            gap_id=f"{self._prefix}-{self._opened}",
+            gap_id=f"{self._prefix}{self._opened}",
             track=self._track,
             reason=str(reason),
             symbols=news,

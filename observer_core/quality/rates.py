@@ -48,6 +48,8 @@ class RateWatch:
         self.rule = rule
         self.expected = dict(expected or {})
         self.low = False
+        self.newest: RateChange | None = None
+        """What the last window of the present phase brought, against what was expected."""
         self._key = ""
         self._begun: tuple[int, int] | None = None
         self._low_windows = 0
@@ -65,7 +67,9 @@ class RateWatch:
             The change that the end of a window brought, None mostly.
         """
         if key != self._key or self._begun is None or total < self._begun[1] or not key:
-            self._key, self._begun, self._low_windows = key, (now_ns, total), 0
+            if key != self._key:
+                self.newest, self._low_windows = None, 0
+            self._key, self._begun, self.low = key, (now_ns, total), self.low and bool(key)
             return None
         begun_ns, begun_total = self._begun
         length_s = (now_ns - begun_ns) / NS_PER_S
@@ -74,10 +78,14 @@ class RateWatch:
         self._begun = now_ns, total
         return self._judge(key, (total - begun_total) / length_s, max(floor_per_s, self.rule.floor_per_s))
 
+    def pause(self) -> None:
+        """Count anew from the next total on: what follows is not comparable with what was before."""
+        self._begun, self._low_windows = None, 0
+
     def _judge(self, key: str, actual: float, floor: float) -> RateChange | None:
         known = self.expected.get(key, 0.0)
         limit = max(known * self.rule.share, floor)
-        change = RateChange(actual < limit, actual, max(known, floor))
+        change = self.newest = RateChange(actual < limit, actual, max(known, floor))
         if actual < limit:
             self._low_windows += 1
             if self.low or self._low_windows < self.rule.windows:

@@ -29,6 +29,8 @@ class Silence(NamedTuple):
     symbol: str
     age_s: float
     why: str
+    since_ns: int = 0
+    """When it was heard last, or asked for."""
 
     def __str__(self) -> str:
         """Return it as an operator reads it."""
@@ -60,7 +62,8 @@ class Staleness:
         """Take one observation of a symbol."""
         before_ns = self._heard_ns.get(symbol)
         self._heard_ns[symbol] = now_ns
-        if before_ns is not None:
+        if before_ns is not None and before_ns >= self._since_ns.get(symbol, 0):
+            # An interval over a break of the session is none.
             usual_ns = self._usual_ns.get(symbol, 0.0)
             interval_ns = now_ns - before_ns
             self._usual_ns[symbol] = usual_ns + (interval_ns - usual_ns) * _WEIGHT if usual_ns else interval_ns
@@ -72,6 +75,11 @@ class Staleness:
     def interrupted(self, symbol: str, now_ns: int) -> None:
         """Take that a volatility interruption of a symbol began or still goes on."""
         self._interrupted_ns[symbol] = now_ns
+
+    def excuse(self, symbol: str, now_ns: int) -> None:
+        """Begin one symbol's silence anew: another path says that there was nothing to hear."""
+        if symbol in self._since_ns:
+            self._since_ns[symbol] = now_ns
 
     def restart(self, now_ns: int) -> None:
         """Begin every silence anew: the phase changed, or an outage ended that is recorded already."""
@@ -98,7 +106,8 @@ class Staleness:
         """Return the symbols whose silence nothing explains, the longest first."""
         found = []
         for symbol, since_ns in self._since_ns.items():
-            age_ns = now_ns - max(since_ns, self._heard_ns.get(symbol, since_ns))
+            last_ns = max(since_ns, self._heard_ns.get(symbol, since_ns))
+            age_ns = now_ns - last_ns
             if age_ns <= self.allowed_ns(symbol) or self.explained(symbol, phase, now_ns):
                 continue
             usual_ns = self._usual_ns.get(symbol)
@@ -109,5 +118,5 @@ class Staleness:
                 why = f"nothing for {age_s:.0f} s"
             else:
                 why = f"nothing for {age_s:.0f} s, usually every {usual_ns / NS_PER_S:.1f} s"
-            found.append(Silence(symbol, age_s, why))
+            found.append(Silence(symbol, age_s, why, last_ns))
         return sorted(found, key=lambda silence: (-silence.age_s, silence.symbol))

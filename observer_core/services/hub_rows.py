@@ -97,6 +97,9 @@ def process_row(
         stale_examples=() if shard is None else shard.stale_examples,
         duplicates_total=0 if shard is None else shard.duplicates_total,
         missed_volume_total=0 if shard is None else shard.missed_volume_total,
+        rate_per_s=None if shard is None else shard.rate_per_s,
+        expected_rate_per_s=None if shard is None else shard.expected_rate_per_s,
+        rate_low="" if shard is None else shard.rate_low,
     )
 
 

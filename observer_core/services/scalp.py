@@ -70,6 +70,7 @@ class ScalpCollector:
             RateRule(window_s=shard.settings.rate_window_s),
             # A simulated exchange may run at another pace than our clock.
             clock_comparable=shard.settings.source != "sim",
+            stale_after_s=shard.settings.stale_after_s,
         )
         self._frame_alarm = FrameAlarm(shard.name)
         self._proof = SilenceProof(shard.settings.symbol_silence_s)
@@ -240,16 +241,25 @@ class ScalpCollector:
         except FeedError as error:
             logger.warning("silent symbol not looked at", extra={"symbol": symbol, "error": str(error)})
             return
+        # Whatever it proves, it is an observation.
+        self._shard.note(answer.records)
         now_ns = self._clock.now_ns()
         for quote in answer.records:
-            if not isinstance(quote, Quote) or not self._proof.quoted(
-                symbol, quote.cumulative_volume, self._clock.monotonic_ns()
-            ):
+            if not isinstance(quote, Quote):
+                continue
+            if not self._proof.quoted(symbol, quote.cumulative_volume, self._clock.monotonic_ns()):
+                self._excuse(quote)
                 continue
             self._deaf.add(symbol)
             text = f"{symbol} is acknowledged and silent while its volume grows to {quote.cumulative_volume}"
             logger.error("registration brings no data", extra={"symbol": symbol})
-            self._shard.note([quote, Event(now_ns, "registration_silent", "error", self._shard.name, text)])
+            self._shard.note([Event(now_ns, "registration_silent", "error", self._shard.name, text)])
+
+    def _excuse(self, quote: Quote) -> None:
+        """Let a symbol be silent that the other path has no more volume of: halted, interrupted, or quiet."""
+        tally = self._quality.continuity.reached(quote.symbol)
+        if tally is not None and quote.cumulative_volume <= tally:
+            self._quality.staleness.excuse(quote.symbol, self._clock.now_ns())
 
     def _take(self, burst: Sequence[Received]) -> None:
         """Record what one burst of messages brought, as one batch in the order of arrival."""
@@ -319,6 +329,7 @@ class ScalpCollector:
         now_ns, monotonic_ns = self._clock.now_ns(), self._clock.monotonic_ns()
         self._shard.note(self._quality.look(self._pace.phase, now_ns, monotonic_ns, observing=observing))
         self._shard.update(**self._quality.figures())
+        self._shard.hold_stale(self._quality.stale if observing else {})
         for symbol in self._quality.take_limits_wanted():
             self._begin(self._learn_limits(symbol))
 
@@ -328,6 +339,8 @@ class ScalpCollector:
         except FeedError as error:
             logger.warning("limits not read", extra={"symbol": symbol, "error": str(error)})
             return
+        # What was asked for one purpose is an observation nevertheless.
+        self._shard.note(answer.records)
         for record in answer.records:
             if isinstance(record, Quote):
                 self._quality.learn_limits(symbol, record.lower_limit, record.upper_limit)

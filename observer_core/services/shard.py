@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from msgspec.structs import replace
@@ -62,6 +62,7 @@ class Shard:
         self._status_sender = StatusSender(paths.status_endpoint)
         self.recorder = Recorder(self.name, self.settings.source, self._journal, self._publisher, self.clock)
         self.outages = Outages(self.name, self._journal.epoch, track)
+        self._stale = Outages(self.name, self._journal.epoch, track, mark="s")
         self._open_gaps = OpenGapsFile(paths.journal(self.name))
         self._left_open: tuple[Gap, ...] = ()
         """Gaps of the former life whose end the journal has not taken yet."""
@@ -189,6 +190,17 @@ class Shard:
             self._write(closed)
             self._remember_gaps()
 
+    def hold_stale(self, since_ns: Mapping[str, int]) -> None:
+        """Keep a gap open over every symbol that is stale now, from its last sign of life on; close the others."""
+        if not since_ns and not self._stale.open_count:
+            return
+        now_ns = self.clock.now_ns()
+        changed = self._stale.observed(self._stale.waiting - since_ns.keys(), now_ns)
+        for symbol, from_ns in since_ns.items():
+            changed += self._stale.begin(GapReason.STALE, [symbol], from_ns=from_ns, now_ns=now_ns)
+        self._remember_gaps()
+        self._write(changed)
+
     def settle(self) -> None:
         """Cut open gaps of which a part is observed again."""
         changed = self.outages.settle(self.clock.now_ns())
@@ -225,7 +237,7 @@ class Shard:
         self._unwritten.add(records)
 
     def _remember_gaps(self) -> None:
-        self._open_gaps.remember((*self._left_open, *self.outages.open_gaps))
+        self._open_gaps.remember((*self._left_open, *self.outages.open_gaps, *self._stale.open_gaps))
 
     def _write(self, records: Sequence[Record]) -> None:
         if records and not self._append(records, self.clock.now_ns()):
@@ -307,7 +319,7 @@ class Shard:
             journal_bytes_total=recorder.journal_bytes_total,
             last_record_ns=recorder.last_record_ns,
             next_seq=recorder.next_seq,
-            open_gaps=self.outages.open_count,
+            open_gaps=self.outages.open_count + self._stale.open_count,
         )
         self._status_sender.send(self.status)
 

@@ -5,6 +5,7 @@ closed, sweeps come at an interval.
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Sequence
 from random import Random
@@ -13,14 +14,23 @@ from observer_core.clock import NS_PER_S
 from observer_core.errors import FatalFeedError, FeedError, SymbolRefusedError
 from observer_core.ids import AppKeyOrdinal
 from observer_core.kis.rest import PriceAnswer, RestClient, open_rest
+from observer_core.market.phases import Phase
 from observer_core.market.sharding import SYMBOLS_PER_CALL
-from observer_core.messages import Event, GapReason, Track
+from observer_core.messages import Event, GapReason, Quote, Track
+from observer_core.pacing.rate import Priority
 from observer_core.quality.completeness import by_answers
+from observer_core.quality.rates import RateRule
 from observer_core.services.assignment import Assignment, AssignmentWatch
 from observer_core.services.context import ChildContext
 from observer_core.services.pace import Pace
+from observer_core.services.rates_file import RatesFile
 from observer_core.services.shard import Shard, run_shard
+from observer_core.services.sweep_quality import FLOOR_SHARE, SweepQuality
 
+logger = logging.getLogger(__name__)
+
+LOOK_S = 0.5
+"""How often the quality of the sweeps is judged."""
 CALLS_IN_FLIGHT = 2
 """So that an answer's latency does not leave the shard's part of the rate budget unused."""
 WAIT_FOR_UNIVERSE_S = 0.05
@@ -44,6 +54,14 @@ class SwingCollector:
         self._assignment: Assignment | None = None
         """What `_symbols` are from."""
         self._pace = Pace(shard.settings, shard.clock)
+        self._quality = SweepQuality(
+            shard.status,
+            RatesFile(shard.settings.paths.rates(shard.name)),
+            RateRule(window_s=shard.settings.rate_window_s),
+            stale_after_s=shard.settings.stale_after_s,
+        )
+        self._doubted: asyncio.Task[None] | None = None
+        """Looks at a row that may stand still, by another endpoint."""
         self._swept_version = 0
         self._asked_total = self._answered_total = 0
         """Symbols, each time they were asked for."""
@@ -59,6 +77,14 @@ class SwingCollector:
 
     async def collect(self) -> None:
         """Sweep until the shard stops."""
+        watch = asyncio.create_task(self._watch_quality())
+        try:
+            await self._sweep_on()
+        finally:
+            for task in filter(None, (watch, self._doubted)):
+                task.cancel()
+
+    async def _sweep_on(self) -> None:
         shard = self._shard
         while not shard.stopping.is_set():
             if not shard.running.is_set():
@@ -77,6 +103,43 @@ class SwingCollector:
             self._pace.swept()
             if self._pace.resting:
                 await self._rest(begun_ns)
+
+    async def _watch_quality(self) -> None:
+        """Judge, beside the calls, whether enough arrives and moves: also while every call hangs."""
+        shard = self._shard
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if not shard.running.is_set() or not self._symbols:
+                self._quality.pause()
+                continue
+            now_ns, phase = self._clock.now_ns(), Phase.CLOSED if self._pace.resting else self._pace.phase
+            shard.note(self._quality.look(phase, now_ns, self._clock.monotonic_ns(), self._floor_per_s))
+            shard.update(**self._quality.figures())
+            shard.hold_stale(self._quality.frozen)
+            if self._one_by_one or (self._doubted is not None and not self._doubted.done()):
+                continue
+            symbol = self._quality.doubtful(phase, now_ns)
+            if symbol is not None:
+                self._doubted = asyncio.create_task(self._look_elsewhere(symbol))
+
+    @property
+    def _floor_per_s(self) -> float:
+        """Return the least that this shard's sweeps bring, by its part of the rate budgets."""
+        shards = len(self._assignment.swing) if self._assignment is not None else 1
+        calls_per_s = self._shard.settings.rest_limit_per_s * len(self._shard.settings.app_keys) / max(1, shards)
+        return FLOOR_SHARE * calls_per_s * min(self._symbols_per_call, len(self._symbols))
+
+    async def _look_elsewhere(self, symbol: str) -> None:
+        """Ask the endpoint for single prices about a row that may stand still."""
+        try:
+            answer = await self._client.inquire_price(symbol, Priority.BACKFILL)
+        except FeedError as error:
+            logger.warning("doubtful row not looked at", extra={"symbol": symbol, "error": str(error)})
+            return
+        self._shard.note(answer.records)
+        for record in answer.records:
+            if isinstance(record, Quote):
+                self._quality.claimed(record)
 
     async def _rest(self, begun_ns: int) -> None:
         """Wait for the next sweep of a closed market; a new assignment, an order or the opening end it early."""
@@ -101,6 +164,7 @@ class SwingCollector:
         gained = set(symbols).difference(self._symbols)
         self._shard.resume(set(self._symbols).difference(symbols))
         self._symbols, self._assignment = symbols, assignment
+        self._quality.assign(symbols, self._clock.now_ns())
         self._shard.update(symbols=len(symbols))
         if self._restart is not None:
             await self._note_late(assignment, gained)
@@ -196,6 +260,7 @@ class SwingCollector:
         if answer.lost_since_ns is not None:
             shard.miss(GapReason.CALL_FAILED, symbols, from_ns=answer.lost_since_ns, detail="an answer was lost")
         shard.record(answer.records, answer.received_ns)
+        self._quality.swept(answer.records, answer.received_ns)
         self._refused_code = ""
         self._pace.observed(answer.records)
         if answer.missing:

@@ -10,34 +10,39 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from observer_core.clock import NS_PER_S
 from observer_core.market.phases import Phase
 from observer_core.messages import Event, Quality, Record, Rejection, ShardStatus, Track, Trade
 from observer_core.quality.completeness import by_volume
 from observer_core.quality.continuity import DUPLICATE, Arrival, Continuity
 from observer_core.quality.guards import Limits, TradeGuards
-from observer_core.quality.rates import RateRule, RateWatch
-from observer_core.quality.staleness import Silence, Staleness
+from observer_core.quality.rates import RateRule
+from observer_core.quality.staleness import FLOOR_S, UNKNOWN_S, Silence, Staleness
 from observer_core.quality.validation import IN_SESSION
+from observer_core.services.expected_rate import ExpectedRate
 from observer_core.services.rates_file import RatesFile
 
 EXAMPLES: Final = 5
-FLOOR_PER_SYMBOL_S: Final = 0.1 / 60
-"""A symbol that is worth a slot trades at least every ten minutes."""
-_RATES_SAVED_EVERY_S: Final = 60.0
+FLOOR_PER_SYMBOL_S: Final = {Phase.CONTINUOUS: 1 / 30, Phase.AFTER_MARKET: 1 / 600}
+"""Trades a second that a symbol worth a slot brings at least, before former sessions are known."""
 
 
 class TradeQuality:
     """Judges every trade in the order of arrival; `look` now and then says what that came to."""
 
-    def __init__(self, status: ShardStatus, rates: RatesFile, rule: RateRule, *, clock_comparable: bool) -> None:
+    def __init__(
+        self,
+        status: ShardStatus,
+        rates: RatesFile,
+        rule: RateRule,
+        *,
+        clock_comparable: bool,
+        stale_after_s: float = FLOOR_S,
+    ) -> None:
         self._name = status.name
         self.guards = TradeGuards(clock_comparable=clock_comparable)
         self.continuity = Continuity(status.name, status.epoch)
-        self.staleness = Staleness()
-        self._rates_file = rates
-        self._rates = RateWatch(rule, rates.read())
-        self._rates_saved_ns = 0
+        self.staleness = Staleness(floor_s=stale_after_s, unknown_s=max(stale_after_s, UNKNOWN_S))
+        self._rate = ExpectedRate(status.name, "trades", rates, rule)
         self._trades_total = 0
         self._symbols = 0
         self._phase = Phase.CONTINUOUS
@@ -81,6 +86,11 @@ class TradeQuality:
         self._stale = stale
         return records
 
+    @property
+    def stale(self) -> dict[str, int]:
+        """Return the symbols that are silent without a reason, and since when."""
+        return {silence.symbol: silence.since_ns for silence in self._stale}
+
     def confirmed(self, symbol: str, phase: Phase, now_ns: int) -> None:
         """Take the broker's word that a symbol is registered; before the opening its day is observed from zero on."""
         if phase in {Phase.PRE_OPEN, Phase.OPENING_AUCTION}:
@@ -110,6 +120,7 @@ class TradeQuality:
             "stale_examples": tuple(str(silence) for silence in self._stale[:EXAMPLES]),
             "duplicates_total": self.continuity.duplicates_total,
             "missed_volume_total": sum(tally.missed for tally in tallies.values()),
+            **self._rate.figures(),
         }
 
     def learn_limits(self, symbol: str, lower: int | None, upper: int | None) -> None:
@@ -143,14 +154,11 @@ class TradeQuality:
         if trade.session_code != IN_SESSION:
             self.staleness.interrupted(trade.symbol, now_ns)
 
-    def _look_at_rate(self, phase: Phase, monotonic_ns: int, now_ns: int, observing: bool) -> list[Record]:
-        trading = observing and phase in {Phase.CONTINUOUS, Phase.AFTER_MARKET}
-        key = phase.value if trading else ""
-        change = self._rates.feed(key, self._trades_total, monotonic_ns, self._symbols * FLOOR_PER_SYMBOL_S)
-        if monotonic_ns - self._rates_saved_ns > _RATES_SAVED_EVERY_S * NS_PER_S and self._rates.expected:
-            self._rates_saved_ns = monotonic_ns
-            self._rates_file.write(self._rates.expected)
-        if change is None:
+    def _look_at_rate(self, phase: Phase, monotonic_ns: int, now_ns: int, observing: bool) -> list[Event]:
+        if not observing:
+            # No session is open: that is an outage with a gap record, not a slow stream.
+            self._rate.pause()
             return []
-        name, severity = ("rate_below_expectation", "critical") if change.low else ("rate_as_expected", "info")
-        return [Event(now_ns, name, severity, self._name, f"trades: {change}")]
+        floor = FLOOR_PER_SYMBOL_S.get(phase)
+        key = "" if floor is None else phase.value
+        return self._rate.look(key, self._trades_total, now_ns, monotonic_ns, self._symbols * (floor or 0.0))

@@ -51,6 +51,7 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Literal["base", "zero", "omit"], Meta(description="halted share in a multi-price answer")
     ] = "base"
     row_order: Annotated[Literal["request", "shuffled"], Meta(description="rows of a multi-price answer")] = "request"
+    frozen_rows: Annotated[Symbols, Meta(description="multi-price rows that stand still")] = ()
     price_keys: Annotated[Literal[82, 79], Meta(description="keys of inquire-price")] = 82
     virtual: Annotated[bool, Meta(description="behave as the virtual host")] = False
     announced_holidays: Annotated[Dates, Meta(description="days only chk-holiday calls closed")] = ()

@@ -31,7 +31,7 @@ from observer_core.kis.simulator.rest_errors import INVALID_INPUT
 from observer_core.kis.simulator.rest_gate import Refusal
 from observer_core.kis.simulator.tape import SymbolTape
 from observer_core.kis.simulator.trading_hours import timestamp_text
-from observer_core.kis.simulator.venue import Venue
+from observer_core.kis.simulator.venue import QuotedRow, Venue
 
 Body = dict[str, Any]
 Query = Mapping[str, str]
@@ -48,18 +48,31 @@ def _checked_market(query: Query, name: str) -> None:
         raise Refusal(INVALID_INPUT, f"ERROR INVALID {name}")
 
 
-def _account(venue: Venue, tape: SymbolTape, exchange_time: str) -> None:
-    """Write a quote to the ledger and count it."""
+def _quoted(tape: SymbolTape, row: dict[str, str], exchange_time: str) -> QuotedRow:
     newest = tape.recent[-1].volume if tape.recent else 0
+    return QuotedRow(row, tape.listing.code, exchange_time, tape.last, newest, tape.figures.volume)
+
+
+def _swept(venue: Venue, tape: SymbolTape, row: dict[str, str], exchange_time: str) -> QuotedRow:
+    """Return a row of the sweep: of a symbol whose rows stand still, the one of when that began."""
+    code, held = tape.listing.code, venue.held_rows
+    if code not in venue.faults.knobs.frozen_rows:
+        held.pop(code, None)
+        return _quoted(tape, row, exchange_time)
+    return held.setdefault(code, _quoted(tape, row, exchange_time))
+
+
+def _account(venue: Venue, quoted: QuotedRow) -> None:
+    """Write a quote to the ledger and count it."""
     venue.counters.quotes_sent += 1
     venue.ledger.append(
         SentRow(
             "quote",
-            tape.listing.code,
-            exchange_time,
-            tape.last,
-            newest,
-            tape.figures.volume,
+            quoted.code,
+            quoted.exchange_time,
+            quoted.price,
+            quoted.volume,
+            quoted.cumulative_volume,
             venue.clock.now_ns(),
             "rest",
         )
@@ -71,24 +84,25 @@ def multi_price(venue: Venue, query: Query) -> Body:
     now_ns = venue.exchange.clock.now_ns()
     knobs = venue.faults.knobs
     rows: list[dict[str, str]] = []
-    quoted: list[SymbolTape] = []
+    quoted: list[QuotedRow] = []
+    exchange_time = timestamp_text(now_ns)
     for slot, code in _used_slots(query):
         tape = venue.exchange.tape_at(code, now_ns)
         if tape is not None:
             if tape.halted and knobs.halted_row_mode == "omit":
                 continue
             zero = tape.halted and knobs.halted_row_mode == "zero"
-            rows.append((zeroed_multi_price_row if zero else multi_price_row)(tape, now_ns))
-            quoted.append(tape)
+            row = (zeroed_multi_price_row if zero else multi_price_row)(tape, now_ns)
+            quoted.append(_swept(venue, tape, row, exchange_time))
+            rows.append(quoted[-1].row)
         elif knobs.unknown_code_mode == "error":
             raise Refusal(INVALID_INPUT, f"ERROR INVALID FID_INPUT_ISCD_{slot}", 200)
         elif knobs.unknown_code_mode == "blank":
             rows.append(BLANK_MULTI_PRICE_ROW)
     if knobs.row_order == "shuffled":
         rows.sort(key=lambda row: crc32(row["inter_shrn_iscd"].encode()))
-    exchange_time = timestamp_text(now_ns)
-    for tape in quoted:
-        _account(venue, tape, exchange_time)
+    for found in quoted:
+        _account(venue, found)
     return envelope(output=rows)
 
 
@@ -117,8 +131,8 @@ def price(venue: Venue, query: Query) -> Body:
     tape = single(venue, query, now_ns)
     if tape is None:
         return envelope(output=BLANK_PRICE)
-    _account(venue, tape, timestamp_text(now_ns))
     output = price_output(tape, now_ns)
+    _account(venue, _quoted(tape, output, timestamp_text(now_ns)))
     if venue.faults.knobs.price_keys < len(output):
         output = {key: value for key, value in output.items() if key not in LATER_PRICE_KEYS}
     return envelope(output=output)

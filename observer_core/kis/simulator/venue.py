@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -50,6 +50,17 @@ class VenueOptions:
     hours: DayHours = REGULAR_HOURS
 
 
+class QuotedRow(NamedTuple):
+    """One row of a sweep as sent, and what the ledger says of it."""
+
+    row: dict[str, str]
+    code: str
+    exchange_time: str
+    price: int
+    volume: int
+    cumulative_volume: int
+
+
 @dataclass(frozen=True, slots=True)
 class Venue:
     """One simulated exchange without its sockets."""
@@ -63,6 +74,8 @@ class Venue:
     counters: Counters
     ledger: Ledger
     master_ns: int | None = None
+    held_rows: dict[str, QuotedRow] = field(default_factory=dict)
+    """Of symbols whose swept rows stand still: the one they stand at."""
 
     def apply_faults(self, request: dict[str, Any]) -> Actions:
         """Change knobs as `FaultBoard.apply` does, and carry out the actions that concern no connection."""

@@ -39,6 +39,7 @@ OTHER_VALUES: dict[str, Any] = {
     "drop_record_rate": 0.1, "duplicate_rate": 0.1, "reorder_rate": 0.1, "disorder_s": 0.0, "replay_records": 5,
     "silence_stream": True, "silent_sessions": ["ws-1"], "silent_symbols": ["005930", "000660"],
     "expected_in_trades": True, "off_tick_rate": 0.5, "automatic_vi": False, "vi_duration_s": 30.0,
+    "frozen_rows": ["005930"],
 }  # fmt: skip
 
 
