@@ -123,8 +123,14 @@ def configure(process: str, settings: Settings) -> None:
         root.removeHandler(handler)
     for handler in (file, human):
         root.addHandler(handler)
-    root.setLevel(settings.log_level)
+    set_level(root, logging.getLevelNamesMapping()[settings.log_level])
     # A full disk or a closed pipe must not turn a log line into an error of the data path.
     logging.raiseExceptions = False
     for chatty in ("httpx", "httpcore", "websockets", "asyncio", "watchfiles"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+        set_level(logging.getLogger(chatty), logging.WARNING)
+
+
+def set_level(logger: logging.Logger, level: int) -> None:
+    """Set a level that is not set yet: setting one empties a cache in every logger, pages that a child must copy."""
+    if logger.level != level:
+        logger.setLevel(level)

@@ -21,8 +21,8 @@ from supervisor.specs import ChildSpec
 _PHASES_A_WEEK = 7 * 16
 """More phases than a week has: the search for the next opening ends here."""
 
-IMPORTED_AT_FIRST_USE = ("httpcore", "anyio._backends._asyncio", "concurrent.futures.thread", "encodings.ascii")
-"""What libraries import only when they are first used: 45 ms of every restart if the child had to do it."""
+IMPORTED_AT_FIRST_USE = ("anyio._backends._asyncio", "concurrent.futures.thread", "encodings.ascii", "encodings.idna")
+"""What libraries import only when they are first used: milliseconds of every restart if the child had to do it."""
 
 _logger = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import zmq
 
+from observer_core.bus.status import StatusSender
 from observer_core.ids import ShardName
 from observer_core.journal.format import Position
 
@@ -24,22 +25,38 @@ class BatchPublisher:
     """A PUB socket connected to every writer; owned by one thread of one process."""
 
     def __init__(self, shard: ShardName, endpoints: Sequence[str]) -> None:
-        """Build a context of this process's own and connect; a writer that is not there yet is tried again."""
+        """Open nothing yet: `connect` does, or the first batch."""
         self._shard = shard.encode()
-        self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.PUB)
-        self._socket.setsockopt(zmq.SNDHWM, QUEUE_BATCHES)
-        self._socket.setsockopt(zmq.LINGER, _LINGER_MS)
-        self._socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
-        self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
-        for endpoint in endpoints:
-            self._socket.connect(endpoint)
+        self._endpoints = endpoints
+        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._socket: zmq.Socket[bytes] | None = None
+
+    def connect(self) -> "zmq.Socket[bytes]":
+        """Build a context of this process's own and connect, once; a writer that is not there yet is tried again."""
+        if self._socket is None:
+            self._context = zmq.Context()
+            self._socket = self._context.socket(zmq.PUB)
+            self._socket.setsockopt(zmq.SNDHWM, QUEUE_BATCHES)
+            self._socket.setsockopt(zmq.LINGER, _LINGER_MS)
+            self._socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
+            self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
+            for endpoint in self._endpoints:
+                self._socket.connect(endpoint)
+        return self._socket
 
     def publish(self, position: Position, payload: bytes) -> None:
         """Hand one journalled batch to every connected writer; never waits."""
-        self._socket.send_multipart((self._shard, position.pack(), payload), zmq.NOBLOCK)
+        socket = self._socket or self.connect()
+        socket.send_multipart((self._shard, position.pack(), payload), zmq.NOBLOCK)
+
+    def status_sender(self, endpoint: str) -> StatusSender:
+        """Return a sender of status that shares this context and its threads; close it before the publisher."""
+        self.connect()
+        return StatusSender(endpoint, self._context)
 
     def close(self) -> None:
         """Send what is queued, for a moment at most, and close."""
-        self._socket.close()
-        self._context.term()
+        if self._socket is not None and self._context is not None:
+            self._socket.close()
+            self._context.term()
+            self._socket = self._context = None

@@ -16,9 +16,10 @@ _QUEUE_MESSAGES = 16
 class StatusSender:
     """A PUB socket connected to the hub; owned by one thread."""
 
-    def __init__(self, endpoint: str) -> None:
-        """Build a context of its own and connect; a hub that is not there yet is tried again."""
-        self._context = zmq.Context()
+    def __init__(self, endpoint: str, context: "zmq.Context[zmq.Socket[bytes]] | None" = None) -> None:
+        """Connect, in a context of its own unless one is given; a hub that is not there yet is tried again."""
+        self._context = context or zmq.Context()
+        self._context_is_own = context is None
         self._socket = self._context.socket(zmq.PUB)
         self._socket.setsockopt(zmq.SNDHWM, _QUEUE_MESSAGES)
         self._socket.setsockopt(zmq.LINGER, 100)
@@ -33,7 +34,8 @@ class StatusSender:
     def close(self) -> None:
         """Close; the last message gets a moment to leave."""
         self._socket.close()
-        self._context.term()
+        if self._context_is_own:
+            self._context.term()
 
 
 class StatusReporter:

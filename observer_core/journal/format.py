@@ -142,6 +142,14 @@ def frame_header(payload: bytes, seq: int) -> bytes:
     return _FRAME.pack(length, crc32(payload, crc32(_CHECKED.pack(length, seq))), seq)
 
 
+def frame_length(raw: bytes, at: int) -> int | None:
+    """Return the length of the whole frame whose header stands at `at`, unchecked; None when there is no header."""
+    if len(raw) - at < FRAME_HEADER_BYTES:
+        return None
+    (length, _, _) = _FRAME.unpack_from(raw, at)
+    return FRAME_HEADER_BYTES + int(length) if 0 < length <= PAYLOAD_BYTES_LIMIT else None
+
+
 class Scan(NamedTuple):
     """What a run of bytes holds, up to the first place that is no whole, valid frame."""
 

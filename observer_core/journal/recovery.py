@@ -6,14 +6,16 @@ old segment, so nothing waits for this. Nothing here ever prevents a start; what
 
 import logging
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from observer_core.errors import JournalError, MalformedMessage
 from observer_core.ids import Epoch, Seq
 from observer_core.journal.files import list_segments, replace_durably, sync_directory
-from observer_core.journal.format import SegmentName
-from observer_core.journal.reader import SegmentReader, payload_spans
+from observer_core.journal.format import SegmentName, scan_frames
+from observer_core.journal.reader import SegmentReader, payload_spans, unchecked_spans
 from observer_core.messages import Batch, Book, Quote, Trade, decode_batch
 
 logger = logging.getLogger(__name__)
@@ -37,11 +39,23 @@ class TailReport:
     torn_file: str = ""
     problem: str = ""
     """Why the segment could not be examined or repaired, "" when it could."""
+    buried: "Buried | None" = None
+    """Observations between the last valid batch and the end, None = only an unfinished batch is there."""
 
     @property
     def clean(self) -> bool:
         """Return whether the segment ended with a whole batch and could be read."""
         return not self.torn_bytes and not self.problem
+
+
+@dataclass(frozen=True, slots=True)
+class Buried:
+    """Whole batches behind a damaged one: no reader gets to them, so what was observed then counts as missing."""
+
+    from_ns: int
+    until_ns: int
+    symbols: tuple[str, ...]
+    """Of all batches that can be read."""
 
 
 def examine_tails(directory: Path, own_epoch: Epoch) -> tuple[TailReport, ...]:
@@ -67,7 +81,9 @@ def examine_tails(directory: Path, own_epoch: Epoch) -> tuple[TailReport, ...]:
 def find_last_observation(directory: Path, before_epoch: Epoch) -> Batch | None:
     """Return the newest batch of the earlier epochs that holds a trade, quote or book; None when there is none.
 
-    Segments that cannot be read are passed over.
+    Only the batches that are looked at are checked, because a restarted shard waits for this. A batch behind damage
+    in the middle of a segment is found too; `examine_tails` says what that damage took. Segments that cannot be read
+    are passed over.
 
     Raises:
         JournalError: the directory cannot be listed.
@@ -75,7 +91,7 @@ def find_last_observation(directory: Path, before_epoch: Epoch) -> Batch | None:
     for name in reversed([name for name in list_segments(directory) if name.epoch < before_epoch]):
         try:
             with SegmentReader(directory / name.file_name) as reader:
-                batch = _last_batch(reader, observations_only=True)
+                batch = _newest_observation(reader)
         except (OSError, JournalError) as error:
             logger.warning("journal segment passed over", extra={"segment": name.file_name, "error": str(error)})
             continue
@@ -90,11 +106,13 @@ def _examine(directory: Path, name: SegmentName) -> TailReport:
     torn_bytes = 0
     torn_file = ""
     problem = ""
+    buried: Buried | None = None
     try:
         with SegmentReader(path) as reader:
             try:
-                batch = _last_batch(reader, observations_only=False)
-                end_offset = payload_spans(reader)[1]
+                spans, end_offset, _ = payload_spans(reader)
+                batch = _last_batch(reader, spans)
+                buried = _buried(reader, spans, end_offset)
             except JournalError:
                 # Not even the header is whole: all of it is tail.
                 end_offset = 0
@@ -111,20 +129,56 @@ def _examine(directory: Path, name: SegmentName) -> TailReport:
         torn_bytes=torn_bytes,
         torn_file=torn_file,
         problem=problem,
+        buried=buried,
     )
 
 
-def _last_batch(reader: SegmentReader, *, observations_only: bool) -> Batch | None:
-    spans = payload_spans(reader)[0]
+def _last_batch(reader: SegmentReader, spans: Sequence[tuple[int, int]]) -> Batch | None:
     for begin, end in reversed(spans):
-        try:
-            batch = decode_batch(reader.read_span(begin, end))
-        except MalformedMessage:
-            # Valid bytes of a version that this one does not know.
-            continue
-        if not observations_only or any(isinstance(record, Trade | Quote | Book) for record in batch.records):
+        with suppress(MalformedMessage):
+            # Otherwise valid bytes of a version that this one does not know.
+            return decode_batch(reader.read_span(begin, end))
+    return None
+
+
+def _newest_observation(reader: SegmentReader) -> Batch | None:
+    for span in reversed(unchecked_spans(reader)):
+        batch = _checked_batch(reader, span)
+        if batch is not None and _observed(batch):
             return batch
     return None
+
+
+def _checked_batch(reader: SegmentReader, span: tuple[int, int]) -> Batch | None:
+    """Return the batch of a frame whose place was only guessed, None when it is damaged or unknown."""
+    frames = scan_frames(reader.read_span(*span), span[0]).frames
+    if not frames:
+        return None
+    try:
+        return decode_batch(frames[0].payload)
+    except MalformedMessage:
+        return None
+
+
+def _observed(batch: Batch) -> set[str]:
+    return {record.symbol for record in batch.records if isinstance(record, Trade | Quote | Book)}
+
+
+def _buried(reader: SegmentReader, valid: Sequence[tuple[int, int]], end_offset: int) -> Buried | None:
+    """Look behind the last valid frame for whole ones."""
+    header = reader.header()
+    behind = [span for span in unchecked_spans(reader) if span[0] > end_offset]
+    batches = [batch for span in behind if (batch := _checked_batch(reader, span)) is not None]
+    if not batches or header is None:
+        return None
+    from_ns, symbols = header.wall_ns, set[str]()
+    for begin, end in valid:
+        with suppress(MalformedMessage):
+            batch = decode_batch(reader.read_span(begin, end))
+            from_ns = batch.received_ns
+            symbols |= _observed(batch)
+    symbols = symbols.union(*map(_observed, batches))
+    return Buried(from_ns, max(batch.received_ns for batch in batches), tuple(sorted(symbols)))
 
 
 def _put_aside(path: Path, end_offset: int) -> Path:

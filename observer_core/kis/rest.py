@@ -17,10 +17,11 @@ from observer_core.errors import FeedError, RateRefusedError, ReauthenticateErro
 from observer_core.ids import AppKeyOrdinal
 from observer_core.kis.auth import ApprovalKeys, TokenStore, cache_path, issue_token
 from observer_core.kis.classify import rest_failure
+from observer_core.kis.connection import DroppedConnectionError
 from observer_core.kis.fields import MULTI_PRICE_SLOTS, TR_CHK_HOLIDAY, TR_INQUIRE_PRICE, TR_MULTI_PRICE
 from observer_core.kis.holidays import parse_holidays
 from observer_core.kis.quotes import CallTimes, QuoteRows, parse_inquire_price, parse_multi_price
-from observer_core.kis.transport import Answer, DroppedConnectionError, Transport
+from observer_core.kis.transport import Answer, Transport
 from observer_core.messages import Quote, Rejection
 from observer_core.pacing.rate import Priority, RateBudget, budget_path, effective_limit
 from observer_core.settings import AppKey, Secret, Settings

@@ -1,35 +1,30 @@
-"""HTTP to the broker and nothing more: one kept-alive client per process, times stamped, failures translated.
+"""HTTP to the broker and nothing more: kept-alive connections of one process, times stamped, failures translated.
 
-Separate from the endpoints so that the HTTP library is known in one place. Calls go through httpcore itself: httpx
-above it doubles the CPU of a call and of a restart. It does not retry: whether a second request is allowed is a
-question of the budget, which the caller holds.
+Separate from the endpoints so that HTTP is known in one place. Calls go through h11 on the event loop's own sockets:
+every layer above it costs a restarted shard milliseconds, and each call some processor time. It does not retry:
+whether a second request is allowed is a question of the budget, which the caller holds.
 """
 
 import asyncio
-import logging
 import os
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import certifi
-import httpcore
+import h11
 import msgspec
 
-from observer_core.clock import Clock
+from observer_core.clock import NS_PER_S, Clock
 from observer_core.errors import TransientFeedError
+from observer_core.kis.connection import Call, Connection
 
-_SENDING = "http11.send_request_headers.started"
-_SENT = "http11.send_request_body.complete"
 _CONNECTIONS = 16
 _KEEP_ALIVE_S = 30.0
 _DOWNLOAD_LIMIT_BYTES = 32 * 1024 * 1024
 _DOWNLOAD_TIMEOUT_S = 30.0
-
-
-class DroppedConnectionError(TransientFeedError):
-    """The broker closed an idle connection under the request: a second one, on a fresh connection, may follow."""
 
 
 class Answer(NamedTuple):
@@ -45,29 +40,28 @@ class Answer(NamedTuple):
 
 @cache
 def tls_context() -> ssl.SSLContext:
-    """Return the process-wide TLS context; built before the fork, it is the dearest part of a client's start.
-
-    Plain addresses get it too: without one, the client would build another that nobody uses.
-    """
-    return ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or certifi.where())
+    """Return the process-wide TLS context; built before the fork, it is the dearest part of a client's start."""
+    context = ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or certifi.where())
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 class Transport:
     """A client for one host. Create it in the process and event loop that use it."""
 
     def __init__(self, base_url: str, user_agent: str, timeout_s: float, clock: Clock) -> None:
-        # They log every request, at the lowest level with all headers: volume and secrets nobody asked for.
-        for name in ("httpx", "httpcore"):
-            logging.getLogger(name).setLevel(logging.WARNING)
+        address = urlsplit(base_url)
         self.first_sent = asyncio.Event()
         """Set when a first request is on its way or has failed: what may wait for that does not delay it."""
-        self._base_url = base_url
+        self._tls = tls_context() if address.scheme == "https" else None
+        self._host = address.hostname or ""
+        self._port = address.port or (443 if self._tls else 80)
+        self._root = address.path
+        self._headers = {"host": address.netloc, "accept": "*/*", "connection": "keep-alive", "user-agent": user_agent}
+        self._timeout_s = timeout_s
         self._clock = clock
-        self._headers = {"accept": "*/*", "connection": "keep-alive", "user-agent": user_agent}
-        self._timeouts = dict.fromkeys(("connect", "read", "write", "pool"), timeout_s)
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls_context(), max_connections=_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE_S
-        )
+        self._places = asyncio.Semaphore(_CONNECTIONS)
+        self._connections: list[Connection] = []
 
     async def get(self, path: str, headers: Mapping[str, str], before_sending: Callable[[], Awaitable[None]]) -> Answer:
         """Send a GET for a path with its query.
@@ -81,53 +75,66 @@ class Transport:
             DroppedConnectionError: the connection broke without an answer.
             TransientFeedError: no answer in time, or no connection.
         """
-        return await self._send("GET", path, headers, None, before_sending)
+        call = Call("GET", self._root + path, [*self._headers.items(), *headers.items()])
+        return await self._send(call, before_sending)
 
     async def post(self, path: str, document: Mapping[str, str]) -> Answer:
         """Send a POST with a JSON document; raises as `get`."""
-        headers = {"content-type": "application/json"}
-        return await self._send("POST", path, headers, msgspec.json.encode(document), None)
+        body = msgspec.json.encode(document)
+        headers = {**self._headers, "content-type": "application/json", "content-length": str(len(body))}
+        return await self._send(Call("POST", self._root + path, list(headers.items()), body), None)
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._pool.aclose()
+        for connection in self._connections:
+            connection.abort()
+        # The event loop closes the sockets in its next turn.
+        await asyncio.sleep(0)
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        before_sending: Callable[[], Awaitable[None]] | None,
-    ) -> Answer:
-        requested_ns = self._clock.now_ns()
-
-        async def trace(event: str, _info: Mapping[str, Any]) -> None:
-            nonlocal requested_ns
-            if event == _SENDING:
-                if before_sending is not None:
-                    await before_sending()
-                requested_ns = self._clock.now_ns()
-            elif event == _SENT:
-                self.first_sent.set()
-
+    async def _send(self, call: Call, before_sending: Callable[[], Awaitable[None]] | None) -> Answer:
         try:
-            response = await self._pool.request(
-                method,
-                self._base_url + path,
-                headers=list({**self._headers, **headers}.items()),
-                content=body,
-                extensions={"timeout": self._timeouts, "trace": trace},
-            )
-        except httpcore.TimeoutException as error:
-            raise TransientFeedError(f"no answer in time ({type(error).__name__})", code="timeout") from error
-        except (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError) as error:
-            raise DroppedConnectionError(f"connection lost ({type(error).__name__})", code="dropped") from error
-        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
-            raise TransientFeedError(f"no connection ({type(error).__name__})", code="transport") from error
+            async with self._places:
+                connection = self._idle() or await self._connect()
+                connection.busy = True
+                try:
+                    if before_sending is not None:
+                        await before_sending()
+                    requested_ns = self._clock.now_ns()
+                    connection.send(call)
+                    self.first_sent.set()
+                    reply = await connection.reply(self._timeout_s)
+                finally:
+                    connection.busy = False
+                    connection.idle_since_ns = self._clock.monotonic_ns()
+        except TimeoutError as error:
+            raise TransientFeedError("no answer in time", code="timeout") from error
+        except h11.LocalProtocolError as error:
+            raise TransientFeedError(f"call not sent ({type(error).__name__})", code="transport") from error
         finally:
             self.first_sent.set()
-        return Answer(response.status, response.content, requested_ns, self._clock.now_ns())
+        return Answer(reply.status, reply.body, requested_ns, self._clock.now_ns())
+
+    def _idle(self) -> Connection | None:
+        """Return the connection that was used last; forget those that ended or idled for too long."""
+        oldest_ns = self._clock.monotonic_ns() - int(_KEEP_ALIVE_S * NS_PER_S)
+        for connection in self._connections:
+            if not connection.busy and connection.idle_since_ns < oldest_ns:
+                connection.abort()
+        self._connections = [connection for connection in self._connections if connection.open]
+        idle = [connection for connection in self._connections if not connection.busy]
+        return max(idle, key=lambda connection: connection.idle_since_ns, default=None)
+
+    async def _connect(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                _, connection = await loop.create_connection(Connection, self._host, self._port, ssl=self._tls)
+        except TimeoutError as error:
+            raise TransientFeedError("no connection in time", code="timeout") from error
+        except OSError as error:
+            raise TransientFeedError(f"no connection ({type(error).__name__})", code="transport") from error
+        self._connections.append(connection)
+        return connection
 
 
 async def download_file(url: str, user_agent: str, timeout_s: float = _DOWNLOAD_TIMEOUT_S) -> bytes:

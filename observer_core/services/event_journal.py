@@ -33,13 +33,10 @@ class EventJournal:
         paths = settings.paths
         self._clock = clock
         self._lock = context.hold_role(name)
-        self._recorder = Recorder(
-            name,
-            settings.source,
-            JournalWriter(paths.journal(name), name, clock),
-            BatchPublisher(name, [paths.sink_endpoint(sink) for sink in LISTENERS]),
-            clock,
-        )
+        journal = JournalWriter(paths.journal(name), name, clock)
+        publisher = BatchPublisher(name, [paths.sink_endpoint(sink) for sink in LISTENERS])
+        publisher.connect()
+        self._recorder = Recorder(name, settings.source, journal, publisher, clock)
         self._untold: list[Event] = []
         self._syncing = asyncio.Lock()
 

@@ -20,7 +20,7 @@ from observer_core.errors import JournalError, MalformedMessage, ProcessError
 from observer_core.exit_codes import ExitCode
 from observer_core.ids import Epoch, ShardName, SinkName
 from observer_core.journal.holes import Hole, find_holes
-from observer_core.journal.recovery import TailReport, examine_tails, find_last_observation
+from observer_core.journal.recovery import Buried, TailReport, examine_tails, find_last_observation
 from observer_core.journal.writer import JournalWriter
 from observer_core.messages import Book, Gap, GapReason, Quote, Record, Rejection, ShardStatus, Track, Trade
 from observer_core.orders import ChildOrder
@@ -39,6 +39,8 @@ SUBSCRIBERS = (SinkName("jsonl"), SinkName("postgres"), SinkName("hub"))
 
 PROGRESS_INTERVAL_S = 1.0
 JOURNAL_PAUSE_S = 0.5
+FIRST_REPORT_S = 0.1
+"""At the latest so long after the start, a shard says how it is."""
 REPAIR_AFTER_S = 1.0
 EPOCH_AFTER_ALL = Epoch(1 << 32)
 
@@ -59,7 +61,7 @@ class Shard:
             self._lock.close()
             raise
         self._publisher = BatchPublisher(self.name, [paths.sink_endpoint(sink) for sink in SUBSCRIBERS])
-        self._status_sender = StatusSender(paths.status_endpoint)
+        self._status_sender: StatusSender | None = None
         self.recorder = Recorder(self.name, self.settings.source, self._journal, self._publisher, self.clock)
         self.outages = Outages(self.name, self._journal.epoch, track)
         self._stale = Outages(self.name, self._journal.epoch, track, mark="s")
@@ -295,6 +297,10 @@ class Shard:
         interval_s = self.settings.status_interval_ms * NS_PER_MS / NS_PER_S
         next_progress_s = 0.0
         loop = asyncio.get_running_loop()
+        with suppress(TimeoutError):
+            # It would only delay the first observation.
+            async with asyncio.timeout(FIRST_REPORT_S):
+                await self._observing.wait()
         while True:
             self._heed_disk()
             self._send_status()
@@ -309,6 +315,10 @@ class Shard:
         if self._unwritten:
             self._append((), self.clock.now_ns())
 
+    def connect_bus(self) -> None:
+        """Connect to the writers now, so that the next batch reaches them without the detour over the journal."""
+        self._publisher.connect()
+
     def _send_status(self) -> None:
         recorder = self.recorder
         self.update(
@@ -321,6 +331,8 @@ class Shard:
             next_seq=recorder.next_seq,
             open_gaps=self.outages.open_count + self._stale.open_count,
         )
+        if self._status_sender is None:
+            self._status_sender = self._publisher.status_sender(self.settings.paths.status_endpoint)
         self._status_sender.send(self.status)
 
     async def _repair(self) -> None:
@@ -332,27 +344,34 @@ class Shard:
         directory = self.settings.paths.journal(self.name)
         try:
             for hole in await asyncio.to_thread(find_holes, directory, self.recorder.epoch):
-                self._cover(hole)
+                self._cover_hole(hole)
             reports = await asyncio.to_thread(examine_tails, directory, self.recorder.epoch)
         except JournalError as error:
             logger.warning("journal tails not examined", extra={"error": str(error)})
             return
         for report in reports:
             _log_tail(report)
+            if report.buried is not None:
+                detail = f"batches behind the damage in {report.segment} are in {report.torn_file}"
+                self._cover(f"behind-{report.epoch}", report.buried, detail)
 
-    def _cover(self, hole: Hole) -> None:
-        """Write the gap record of segments that are gone."""
+    def _cover_hole(self, hole: Hole) -> None:
         name = hole.before
         logger.error("journal segments are missing", extra={"before": name.file_name})
+        detail = f"the segments before {name.file_name} are missing"
+        self._cover(f"before-{name.epoch}-{name.ordinal}", hole, detail)
+
+    def _cover(self, place: str, lost: Hole | Buried, detail: str) -> None:
+        """Write the gap record of a part of the journal that is gone."""
         gap = Gap(
-            gap_id=f"{self.name}-{self.recorder.epoch}-before-{name.epoch}-{name.ordinal}",
+            gap_id=f"{self.name}-{self.recorder.epoch}-{place}",
             track=self._track,
             reason=GapReason.JOURNAL_FAULT,
-            symbols=hole.symbols,
-            from_ns=hole.from_ns,
-            until_ns=hole.until_ns,
+            symbols=lost.symbols,
+            from_ns=lost.from_ns,
+            until_ns=lost.until_ns,
             opened_ns=self.clock.now_ns(),
-            detail=f"the segments before {name.file_name} are missing",
+            detail=detail,
         )
         self._write([gap])
 
@@ -361,12 +380,14 @@ class Shard:
         self.update(state="stopping")
         self._send_status()
         self._append((), self.clock.now_ns())
+        if self._status_sender is not None:
+            # Before the bus, whose threads it uses.
+            self._status_sender.close()
         try:
             self.recorder.close()
         except JournalError as error:
             logger.error("journal not closed cleanly", extra={"error": str(error)})
             code = ExitCode.UNCLEAN
-        self._status_sender.close()
         self._lock.close()
         return ExitCode.UNCLEAN if self._unwritten else code
 

@@ -173,6 +173,7 @@ class SwingCollector:
     async def _note_restart(self) -> None:
         # While the first answer is on its way there is nothing better to do.
         await self._client.transport.first_sent.wait()
+        self._shard.connect_bus()
         if not self._shard.open_restart_gap(self._symbols) and self._assignment is not None:
             await self._note_late(self._assignment, set(self._symbols))
 

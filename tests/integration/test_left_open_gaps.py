@@ -41,8 +41,9 @@ def born(settings: Settings) -> Shard:
 def killed(shard: Shard) -> None:
     """Give back what the kernel would; nothing is written."""
     shard._lock.close()
+    if shard._status_sender is not None:
+        shard._status_sender.close()
     shard._publisher.close()
-    shard._status_sender.close()
 
 
 def gaps(settings: Settings) -> dict[str, Gap]:
@@ -97,3 +98,27 @@ def test_a_damaged_memory_of_gaps_does_not_prevent_a_start(settings: Settings) -
 
     asyncio.run(life())
     assert gaps(settings) == {}
+
+
+def test_what_lies_behind_damage_in_the_middle_of_a_segment_is_a_gap(settings: Settings) -> None:
+    async def lives() -> None:
+        first = born(settings)
+        for _ in range(4):
+            observe(first)
+        killed(first)
+        [segment] = (settings.data_dir / "journal" / "scalp-0").glob("*.seg")
+        content = bytearray(segment.read_bytes())
+        content[len(content) // 2] ^= 0xFF
+        segment.write_bytes(content)
+        second = born(settings)
+        second.open_restart_gap([SYMBOL])
+        observe(second)
+        await second._repair()
+        killed(second)
+
+    asyncio.run(lives())
+    fault, restart = sorted(gaps(settings).values(), key=lambda gap: gap.reason)
+    assert (fault.reason, restart.reason) == ("journal_fault", "restart")
+    assert fault.symbols == (SYMBOL,)
+    assert fault.until_ns is not None
+    assert restart.from_ns < fault.until_ns

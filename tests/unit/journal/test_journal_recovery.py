@@ -4,6 +4,7 @@ from pathlib import Path
 
 from observer_core.ids import Epoch, ShardName
 from observer_core.journal.files import list_segments
+from observer_core.journal.reader import SegmentReader, payload_spans
 from observer_core.journal.recovery import examine_tails, find_last_observation
 from observer_core.journal.writer import JournalWriter
 from observer_core.messages import Record, encode
@@ -87,3 +88,38 @@ def test_no_observation_is_no_observation(tmp_path: Path) -> None:
     left_behind(tmp_path, [event(1)])
     assert find_last_observation(tmp_path, own_epoch(tmp_path)) is None
     assert find_last_observation(tmp_path / "none", Epoch(1)) is None
+
+
+def damaged_in_the_middle(directory: Path) -> None:
+    """Leave four batches behind, the third one unreadable, as a disk that loses a page would."""
+    segment = left_behind(directory, [trade(1)], [trade(2)], [trade(3)], [trade(4), trade(5)])
+    with SegmentReader(segment) as reader:
+        begin, _ = payload_spans(reader)[0][2]
+    content = bytearray(segment.read_bytes())
+    content[begin + 3] ^= 0xFF
+    segment.write_bytes(content)
+
+
+def test_whole_batches_behind_damage_count_as_missing(tmp_path: Path) -> None:
+    damaged_in_the_middle(tmp_path)
+    [report] = examine_tails(tmp_path, own_epoch(tmp_path))
+    assert report.last_seq == 2
+    assert report.buried is not None
+    assert report.buried.from_ns <= report.buried.until_ns
+    assert report.buried.symbols == (trade(1).symbol,)
+    assert (tmp_path / report.torn_file).stat().st_size == report.torn_bytes
+
+
+def test_the_last_observation_is_found_behind_damage_too(tmp_path: Path) -> None:
+    damaged_in_the_middle(tmp_path)
+    found = find_last_observation(tmp_path, own_epoch(tmp_path))
+    assert found is not None
+    assert found.records == (trade(4), trade(5))
+
+
+def test_an_unfinished_batch_buries_nothing(tmp_path: Path) -> None:
+    segment = left_behind(tmp_path, [trade(1)], [trade(2)])
+    segment.write_bytes(segment.read_bytes()[:-3])
+    [report] = examine_tails(tmp_path, own_epoch(tmp_path))
+    assert report.torn_bytes
+    assert report.buried is None
