@@ -102,20 +102,25 @@ def _range_ns(day: str, first: str, until: str) -> tuple[int, int]:
     if bool(day) == bool(first):
         raise ConfigError("say which range: --day YYYY-MM-DD, or --from TIME and perhaps --to TIME")
     if day:
-        begins_ns = _midnight_ns(day)
-        return begins_ns, begins_ns + _ONE_DAY_NS
+        return day_range_ns(day)
     begins_ns, ends_ns = _instant_ns("--from", first), _instant_ns("--to", until) if until else _FOR_EVER_NS
     if ends_ns <= begins_ns:
         raise ConfigError(f"--to {until} is not after --from {first}")
     return begins_ns, ends_ns
 
 
-def _midnight_ns(text: str) -> int:
+def day_range_ns(text: str) -> tuple[int, int]:
+    """Return when a Korean day begins and ends.
+
+    Raises:
+        ConfigError: the text is no date.
+    """
     try:
         at = datetime.strptime(text.replace("-", ""), "%Y%m%d").replace(tzinfo=KST)
     except ValueError as error:
         raise ConfigError(f"--day {text} is no date: write YYYY-MM-DD") from error
-    return kst_midnight_ns(at.year * 10_000 + at.month * 100 + at.day)
+    begins_ns = kst_midnight_ns(at.year * 10_000 + at.month * 100 + at.day)
+    return begins_ns, begins_ns + _ONE_DAY_NS
 
 
 def _instant_ns(option: str, text: str) -> int:

@@ -18,8 +18,9 @@ from observer_core.clock import NS_PER_S, Clock
 from observer_core.http.bodies import Health, Problem, Ready, freshness, manifest_body
 from observer_core.http.metrics import CONTENT_TYPE, exposition
 from observer_core.http.readiness import readiness
-from observer_core.http.symbols import SYMBOL_FORM, TIMEFRAMES_S, OwnersOf, symbol_status
+from observer_core.http.symbols import SYMBOL_FORM, OwnersOf, symbol_status
 from observer_core.ids import DayNumber
+from observer_core.market.bars import FRAMES
 from observer_core.paths import Paths
 from observer_core.view import SystemView
 
@@ -63,8 +64,8 @@ class _Endpoints:
 
     async def symbol(self, request: Request) -> Response:
         name, timeframe = request.path_params["symbol"], request.query_params.get("timeframe", "1m")
-        if timeframe not in TIMEFRAMES_S:
-            raise HTTPException(400, f"timeframe is one of {', '.join(TIMEFRAMES_S)}")
+        if timeframe not in FRAMES:
+            raise HTTPException(400, f"timeframe is one of {', '.join(FRAMES)}")
         if SYMBOL_FORM.fullmatch(name) is None:
             raise HTTPException(404, "not a symbol")
         async with self._reading:

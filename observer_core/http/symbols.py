@@ -4,7 +4,7 @@ Separate from the application because it reads files: at most `TAIL_BYTES` of tw
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,12 +13,12 @@ import msgspec
 from observer_core.archive.layout import SCALP_WINDOW_NS, shard_track, window_of
 from observer_core.clock import NS_PER_S
 from observer_core.ids import ShardName
+from observer_core.market.bars import FRAMES, BarBook
 from observer_core.messages import Track
 
 TAIL_BYTES = 4 * 1024 * 1024
 """Read from the end of one file: some minutes of a shard."""
 
-TIMEFRAMES_S = {"1m": 60, "10m": 600}
 BARS_SHOWN = 60
 SYMBOL_FORM = re.compile(r"[0-9A-Z]{6,12}")
 
@@ -27,7 +27,7 @@ OwnersOf: TypeAlias = Callable[[str], tuple[ShardName, ...]]
 
 
 class Bar(msgspec.Struct, frozen=True, kw_only=True):
-    """Prices of one stretch of time in KRW; volume in shares, from what the exchange counted."""
+    """Prices of one stretch of time in KRW; volume in shares, as `observer_core.market.bars` counts it."""
 
     begins_ns: int
     open: int
@@ -36,6 +36,7 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
     close: int
     volume: int
     records: int
+    coverage: float | None = None
 
 
 class LastValue(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +62,7 @@ class SymbolStatus(msgspec.Struct, frozen=True, kw_only=True):
     last: tuple[LastValue, ...]
     timeframe: str
     bars: tuple[Bar, ...]
-    """Oldest first, of the shard that is listed first; the first one may be cut by what was read."""
+    """Oldest first; 1m of the stream, 10m of the sweeps where there are both. The first may be cut by what was read."""
     as_of_ns: int
 
 
@@ -73,7 +74,10 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
     price: int = 0
     volume: int = 0
     cumulative_volume: int = 0
+    cumulative_value: int | None = None
     received_ns: int = 0
+    source_time_ns: int | None = None
+    session_code: str = ""
     quality: str = ""
     side: str = ""
 
@@ -87,44 +91,45 @@ def symbol_status(
     """Return what the ends of the live files say; files that cannot be read count as empty. Blocks."""
     seen = [(shard, observations(archive, shard, symbol, now_ns)) for shard in shards]
     last = tuple(_last_value(shard, lines[-1], now_ns) for shard, lines in seen if lines)
-    lines = next((lines for _, lines in seen if lines), [])
+    kind = FRAMES[timeframe].kind
+    with_bars = sorted((lines for _, lines in seen if lines), key=lambda lines: lines[-1].kind != kind)
+    lines = with_bars[0] if with_bars else []
     return SymbolStatus(
         symbol=symbol,
         shards=tuple(shards),
         age_s=min((value.age_s for value in last), default=None),
         last=last,
         timeframe=timeframe,
-        bars=tuple(bars(lines, TIMEFRAMES_S[timeframe] * NS_PER_S)[-BARS_SHOWN:]),
+        bars=tuple(bars(lines, timeframe)[-BARS_SHOWN:]),
         as_of_ns=now_ns,
     )
 
 
-def bars(lines: Iterable[Observation], length_ns: int) -> list[Bar]:
-    """Return the bars of observations in the order of their receipt."""
-    found: list[Bar] = []
-    counted: int | None = None
+def bars(lines: Sequence[Observation], timeframe: str) -> list[Bar]:
+    """Return the bars of observations of one shard: as they are kept where the kind fits, else without coverage."""
+    kept = FRAMES[timeframe]
+    if any(line.kind == kept.kind for line in lines):
+        frame = kept
+    else:
+        other = next(frame for frame in FRAMES.values() if frame is not kept)
+        frame = other._replace(length_ns=kept.length_ns)
+    book = BarBook(frame)
     for line in lines:
-        begins_ns = line.received_ns - line.received_ns % length_ns
-        grown = max(0, line.cumulative_volume - counted) if counted is not None else line.volume
-        counted = line.cumulative_volume
-        if not found or found[-1].begins_ns != begins_ns:
-            found.append(_bar(begins_ns, line, grown))
-            continue
-        bar = found[-1]
-        found[-1] = msgspec.structs.replace(
-            bar,
-            high=max(bar.high, line.price),
-            low=min(bar.low, line.price),
-            close=line.price,
-            volume=bar.volume + grown,
-            records=bar.records + 1,
+        if line.kind == frame.kind:
+            book.add(line)
+    return [
+        Bar(
+            begins_ns=bar.start_ns,
+            open=bar.open,
+            high=bar.high,
+            low=bar.low,
+            close=bar.close,
+            volume=bar.volume,
+            records=bar.records,
+            coverage=bar.coverage if frame is kept else None,
         )
-    return found
-
-
-def _bar(begins_ns: int, line: Observation, volume: int) -> Bar:
-    price = line.price
-    return Bar(begins_ns=begins_ns, open=price, high=price, low=price, close=price, volume=volume, records=1)
+        for bar in book.bars()
+    ]
 
 
 def _last_value(shard: str, line: Observation, now_ns: int) -> LastValue:

@@ -18,10 +18,13 @@ from observer_core.messages import Batch
 from observer_core.settings import Secret
 from observer_core.sinks.dead_letters import DeadLetterFile, letter_for
 from observer_core.sinks.port import NOTHING, Offset, StoredBatch
+from observer_core.sinks.postgres_bars import PostgresBars
 from observer_core.sinks.postgres_errors import Verdict
 from observer_core.sinks.postgres_load import (
+    NOTHING_MERGED,
     STORE_ERRORS,
     Load,
+    Merged,
     Refused,
     Slice,
     build_load,
@@ -35,7 +38,7 @@ from observer_core.sinks.postgres_session import open_writer_session
 from observer_core.sinks.sql.statements import statement
 
 POSTGRES = SinkName("postgres")
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 """The oldest schema this writer can fill; newer ones only add, so that the program can be rolled back alone."""
 LOOK_AHEAD_INTERVAL_NS = 60 * NS_PER_S
 
@@ -72,6 +75,7 @@ class PostgresSink:
         self._written: dict[ShardName, Offset] = {}
         self._slices: list[Slice] = []
         self._lettered: set[tuple[str, int, int]] = set()
+        self._bars = PostgresBars()
         self._rejected_total = 0
         self._note = ""
         self._prepared_until = -1
@@ -99,6 +103,7 @@ class PostgresSink:
     def open(self) -> Mapping[ShardName, Offset]:
         """Connect when needed, take the writer's lock, prepare partitions and read the durable offsets."""
         self._forget()
+        self._bars.forget()
         with self._translated():
             if self._connection is None or self._connection.closed:
                 self._connection = open_writer_session(self._dsn, self._name)
@@ -118,12 +123,14 @@ class PostgresSink:
         """Store what was written and the offsets in one transaction; return the offsets that advanced."""
         slices, offsets = self._slices, self._written
         if not offsets:
+            self._settle_bars()
             return {}
         with self._translated():
             if self._connection is None:
                 raise TransientSinkError("the connection was lost: open again")
             self._look_ahead(self._connection)
             refused = self._store(self._connection, slices, offsets)
+        self._settle_bars()
         self._rejected_total += len(refused)
         self._durable.update(offsets)
         self._forget()
@@ -189,7 +196,7 @@ class PostgresSink:
         if load.refused:
             return self._store_carefully(connection, slices, load, offsets)
         try:
-            return self._store_directly(connection, load, offsets)
+            return self._store_directly(connection, slices, load, offsets)
         except STORE_ERRORS as error:
             verdict = verdict_of(error)
             if verdict not in {Verdict.POISON, Verdict.DUPLICATE, Verdict.NO_PARTITION}:
@@ -198,10 +205,11 @@ class PostgresSink:
         return self._store_carefully(connection, slices, load, offsets)
 
     def _store_directly(
-        self, connection: psycopg.Connection, load: Load, offsets: Mapping[ShardName, Offset]
+        self, connection: psycopg.Connection, slices: Sequence[Slice], load: Load, offsets: Mapping[ShardName, Offset]
     ) -> Sequence[Refused]:
         with connection.transaction():
             copy_load(connection, load)
+            self._keep_bars(connection, slices)
             self._advance(connection, offsets)
         return ()
 
@@ -216,10 +224,41 @@ class PostgresSink:
         with connection.transaction():
             merged = merge_carefully(connection, slices)
             self._set_aside(merged.refused)
+            self._keep_bars(connection, slices, merged)
             self._advance(connection, offsets)
         if merged.existing:
             logger.info("rows were there already", extra={"rows": merged.existing})
         return merged.refused
+
+    def _keep_bars(
+        self, connection: psycopg.Connection, slices: Sequence[Slice], merged: Merged = NOTHING_MERGED
+    ) -> None:
+        with self._bars_apart(connection):
+            self._bars.take(
+                connection,
+                slices,
+                self._clock.monotonic_ns(),
+                refused=merged.refused,
+                doubtful=merged.existing > 0,
+            )
+
+    def _settle_bars(self) -> None:
+        if self._connection is None or not self._bars.is_due(self._clock.monotonic_ns()):
+            return
+        with self._translated(), self._bars_apart(self._connection):
+            self._bars.settle(self._connection, self._clock.monotonic_ns())
+
+    @contextmanager
+    def _bars_apart(self, connection: psycopg.Connection) -> Iterator[None]:
+        """Keep rows safe from a bar that the server refuses: bars can be built again, rows cannot."""
+        try:
+            with connection.transaction():
+                yield
+        except STORE_ERRORS as error:
+            if verdict_of(error) is not Verdict.POISON:
+                raise
+            self._bars.forget()
+            logger.exception("bars not kept: `observerctl bars rebuild` makes them")
 
     def _advance(self, connection: psycopg.Connection, offsets: Mapping[ShardName, Offset]) -> None:
         with connection.cursor() as cursor:
@@ -260,12 +299,14 @@ class PostgresSink:
             if verdict is Verdict.RECONNECT or (self._connection is not None and self._connection.broken):
                 self.close()
             self._forget()
+            self._bars.forget()
             level = logging.WARNING if verdict in {Verdict.RETRY, Verdict.RECONNECT} else logging.ERROR
             self._note = f"{error.sqlstate or type(error).__name__}: {str(error).strip().splitlines()[0]}"
             logger.log(level, "the store did not take the batch", extra={"reason": self._note})
             raise TransientSinkError(self._note) from error
         except TransientSinkError as error:
             self._forget()
+            self._bars.forget()
             self._note = str(error)
             raise
 

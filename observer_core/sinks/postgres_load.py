@@ -163,6 +163,9 @@ class Merged(NamedTuple):
     refused: tuple[Refused, ...]
 
 
+NOTHING_MERGED = Merged(0, 0, ())
+
+
 def merge_carefully(connection: psycopg.Connection, slices: Sequence[Slice]) -> Merged:
     """Insert what is missing and find, by halving, the records that the server refuses.
 

@@ -129,7 +129,10 @@ def test_symbols_metrics_and_manifests_are_served_with_no_other_process_alive(di
         now_ns = CLOCK.now_ns()
         file = hub.paths.data / window_of(Track.SCALP, SHARD, now_ns).path
         file.parent.mkdir(parents=True)
-        file.write_text(f'{{"kind":"trade","symbol":"005930","price":70000,"volume":3,"received_ns":{now_ns}}}\n')
+        file.write_text(
+            f'{{"kind":"trade","symbol":"005930","price":70000,"volume":3,"cumulative_volume":3,"session_code":"0",'
+            f'"source_time_ns":{now_ns},"received_ns":{now_ns}}}\n'
+        )
         found = asking.get("/status/005930").json()
         assert (found["last"][0]["price"], found["shards"], len(found["bars"])) == (70_000, ["scalp-0"], 1)
         assert found["age_s"] < 10

@@ -29,21 +29,28 @@ def trade(seconds: float, price: int, volume: int, cumulative: int, symbol: str 
         "volume": volume,
         "cumulative_volume": cumulative,
         "received_ns": MINUTE_NS + int(seconds * NS_PER_S),
+        "source_time_ns": MINUTE_NS + int(seconds) * NS_PER_S,
+        "session_code": "0",
         "quality": "normal",
     }
+
+
+def quote(seconds: float, price: int, cumulative: int) -> dict[str, object]:
+    return {**trade(seconds, price, 0, cumulative), "kind": "quote", "source_time_ns": None}
 
 
 MINUTE_NS = NOW_NS - NOW_NS % (600 * NS_PER_S)
 
 
-def test_bars_carry_prices_and_the_exchanges_own_volume(tmp_path: Path) -> None:
-    trades = [trade(1, 100, 5, 1_005), trade(2, 130, 5, 1_010), trade(3, 90, 1, 1_031), trade(61, 95, 4, 1_035)]
+def test_bars_carry_prices_volume_and_what_the_exchange_proves(tmp_path: Path) -> None:
+    trades = [trade(1, 100, 5, 5), trade(2, 130, 5, 10), trade(3, 90, 1, 31), trade(61, 95, 4, 35)]
     write(tmp_path, SCALP, MINUTE_NS, *trades, trade(4, 7, 7, 7, symbol="000660"))
     found = symbols.symbol_status(tmp_path, "005930", (SCALP, SWING), "1m", MINUTE_NS + 62 * NS_PER_S)
     first, second = found.bars
     assert (first.open, first.high, first.low, first.close) == (100, 130, 90, 90)
-    # The third trade proves 20 shares more than were received: the bar counts what the exchange counted.
-    assert (first.volume, first.records, second.volume) == (5 + 5 + 21, 3, 4)
+    # The third trade proves 20 shares more than were received.
+    assert (first.volume, first.records, first.coverage) == (11, 3, round(11 / 31, 6))
+    assert (second.volume, second.coverage) == (4, 1.0)
     assert found.age_s == 1.0
     assert [value.shard for value in found.last] == ["scalp-0"]
 
@@ -51,6 +58,20 @@ def test_bars_carry_prices_and_the_exchanges_own_volume(tmp_path: Path) -> None:
 def test_ten_minutes_are_one_bar(tmp_path: Path) -> None:
     write(tmp_path, SCALP, MINUTE_NS, trade(1, 100, 5, 5), trade(70, 101, 5, 10))
     assert len(symbols.symbol_status(tmp_path, "005930", (SCALP,), "10m", MINUTE_NS + 71 * NS_PER_S).bars) == 1
+
+
+def test_each_timeframe_is_made_of_what_it_is_kept_from(tmp_path: Path) -> None:
+    write(tmp_path, SCALP, MINUTE_NS, trade(1, 100, 5, 5))
+    write(tmp_path, SWING, MINUTE_NS, quote(2, 100, 5), quote(62, 101, 9))
+    at_ns = MINUTE_NS + 63 * NS_PER_S
+    assert [bar.coverage for bar in symbols.symbol_status(tmp_path, "005930", (SCALP, SWING), "1m", at_ns).bars] == [
+        1.0
+    ]
+    assert [bar.coverage for bar in symbols.symbol_status(tmp_path, "005930", (SCALP, SWING), "10m", at_ns).bars] == [
+        0.2
+    ]
+    swept = symbols.symbol_status(tmp_path, "005930", (SWING,), "1m", at_ns).bars
+    assert [(bar.volume, bar.coverage) for bar in swept] == [(0, None), (4, None)]
 
 
 def test_an_unseen_symbol_has_no_age(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+SELECT day, symbol, start_at FROM {table} WHERE NOT final
