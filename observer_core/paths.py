@@ -42,6 +42,33 @@ class Paths:
         return self.state / "manifests" / f"{day}.json"
 
     @property
+    def backups(self) -> Path:
+        """Return the directory of the backup packages, where a PC pulls them from."""
+        return self.data / "backup"
+
+    def backup(self, day: DayNumber) -> Path:
+        """Return the backup package of a day."""
+        return self.backups / f"{day}"
+
+    @property
+    def receipts(self) -> Path:
+        """Return where whoever pulled a package says that it holds a verified copy."""
+        return self.backups / "receipts"
+
+    def anomaly(self, day: DayNumber) -> Path:
+        """Return the verdict that a day was anomalous; the file is missing for an ordinary day."""
+        return self.state / "anomalies" / f"{day}.json"
+
+    @property
+    def timetable(self) -> Path:
+        """Return the last run of every task of maintenance."""
+        return self.state / "timetable.json"
+
+    def datasets(self, day: DayNumber) -> Path:
+        """Return the Parquet files of a day."""
+        return self.data / "datasets" / f"{day}"
+
+    @property
     def reserve(self) -> Path:
         """Return the file that holds space back on the volume of the state."""
         return self.state / "reserve.bin"

@@ -26,6 +26,7 @@ from observer_core.journal.files import sync_directory
 logger = logging.getLogger(__name__)
 
 PARTIAL_SUFFIX = ".new"
+SEALED_MODE = 0o640
 _LEVEL = 3
 _PIECE_BYTES = 1024 * 1024
 
@@ -209,6 +210,8 @@ def _newer(file: BinaryIO, after: tuple[int, int], measured: _Measured) -> Itera
 
 
 def _write_frame(target: BinaryIO, lines: Iterable[bytes]) -> None:
+    # As the live file: readable for the group, not for everybody.
+    os.fchmod(target.fileno(), SEALED_MODE)
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
     with compressor.stream_writer(target, closefd=False) as frame:
         for line in lines:

@@ -16,6 +16,7 @@ import msgspec
 import typer
 
 from observer_core.bus.request import Requester, new_request_id
+from observer_core.cli.backup import app as backup
 from observer_core.cli.bars import app as bars
 from observer_core.cli.journal import app as journal
 from observer_core.cli.operator_name import login_name
@@ -51,6 +52,7 @@ database = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The sc
 app.add_typer(database, name="db")
 app.add_typer(universe, name="universe")
 app.add_typer(journal, name="journal")
+app.add_typer(backup, name="backup")
 app.add_typer(letters_app, name="dlq")
 app.add_typer(bars, name="bars")
 app.command("replay")(replay_command)

@@ -110,7 +110,8 @@ def _read_directory(path: str, mtime_ns: int) -> _Directory:
                 facts = entry.stat(follow_symlinks=False)
             except OSError:
                 continue
-            files_bytes += facts.st_blocks * _BLOCK_BYTES
+            # Each name of a file counts its share: backup packages are links to archive files.
+            files_bytes += facts.st_blocks * _BLOCK_BYTES // max(facts.st_nlink, 1)
             newest_ns = max(newest_ns, facts.st_mtime_ns)
     return _Directory(mtime_ns, newest_ns, files_bytes, tuple(children))
 

@@ -15,82 +15,24 @@ from observer_core.archive import sealing
 from observer_core.archive.layout import parse_path
 from observer_core.archive.manifest import read_manifest
 from observer_core.archive.sealing import SealError, examine, held_for_sealing, seal
-from observer_core.audit.archive import read_jsonl
 from observer_core.clock import NS_PER_S
-from observer_core.ids import DayNumber, ShardName
+from observer_core.ids import ShardName
 from observer_core.journal import files as journal_files
 from observer_core.journal.files import list_segments
 from observer_core.journal.low_water import read_low_water
 from observer_core.journal.writer import JournalWriter
 from observer_core.messages import encode
-from observer_core.services.maintenance_archive import ArchiveKeeper
-from observer_core.settings import Settings, load_settings
-from observer_core.sinks.jsonl import JSONL, JsonlSink
+from observer_core.sinks.jsonl import JsonlSink
 from observer_core.sinks.jsonl_checkpoint import Checkpoint, store_checkpoint
 from observer_core.sinks.port import Offset, StoredBatch
-from tests.fixtures.journals import NINE_OCLOCK_NS, SteppingClock, batch, event, quote, trade
+from tests.fixtures.archive_store import DAY, SCALP, SWING, SYSTEM, Store
+from tests.fixtures.journals import NINE_OCLOCK_NS, batch, quote, trade
 
 pytestmark = pytest.mark.integration
-
-DAY = DayNumber(20260724)
-SCALP = "scalp/2026/07/24/09/scalp-0-0900.jsonl"
-SWING = "swing/2026/07/24/09/swing-0.jsonl"
-SYSTEM = "system/2026/07/24/09/scalp-0.jsonl"
 
 
 class Crash(BaseException):
     """The process ends here."""
-
-
-class Store:
-    """An archive with a writer and a keeper on one clock."""
-
-    def __init__(self, root: Path, dsn: str = "") -> None:
-        self.root = root
-        self.clock = SteppingClock()
-        self.settings = settings_for(root, dsn)
-        self.paths = self.settings.paths
-        self.sink = JsonlSink(root, self.paths.checkpoint(self.jsonl), self.clock)
-        self.sink.open()
-
-    jsonl = JSONL
-
-    def keeper(self) -> ArchiveKeeper:
-        return ArchiveKeeper(self.settings, self.clock)
-
-    def store(self, first_seq: int, count: int, epoch: int = 1) -> None:
-        records = [trade(number) if number % 3 else event(number) for number in range(first_seq, first_seq + count)]
-        made = batch(first_seq, records, epoch=epoch)
-        self.sink.write([StoredBatch(made, 1)])
-        self.sink.write([StoredBatch(batch(first_seq, [quote(1)] * count, epoch=epoch, shard="swing-0"), 1)])
-        self.sink.commit()
-
-    def rest(self) -> None:
-        """Let the windows end and the writer close its files."""
-        for _ in range(2):
-            self.clock.advance(3_700)
-            self.sink.commit()
-
-    def keys(self) -> dict[tuple[str, int, int], int]:
-        """Return how often each record is in the archive, as the books read it."""
-        archive = read_jsonl(self.root)
-        assert archive.damaged_lines == []
-        return {tuple(key): count for key, count in archive.keys.items()}  # type: ignore[misc]
-
-
-def settings_for(root: Path, dsn: str = "") -> Settings:
-    return load_settings(
-        {
-            "OBSERVER_DATA_DIR": str(root),
-            "OBSERVER_LOG_DIR": str(root / "logs"),
-            "OBSERVER_CONFIG_DIR": str(root / "config"),
-            "OBSERVER_RUN_DIR": str(root / "run"),
-            "KIS_TOKEN_CACHE_DIR": str(root / "secrets"),
-            "KIS_APP_KEY": "k" * 36,
-            "KIS_APP_SECRET": "s" * 180,
-            "OBSERVER_POSTGRES_DSN": dsn,
-        }
-    )
 
 
 def expected(first: int, last: int, epoch: int = 1) -> dict[tuple[str, int, int], int]:
@@ -108,6 +50,7 @@ def test_files_at_rest_are_sealed_listed_and_read_back_by_the_books(tmp_path: Pa
     assert set(manifest.files) == {f"{path}.zst" for path in contents}
     for path, content in contents.items():
         sealed = (tmp_path / f"{path}.zst").read_bytes()
+        assert (tmp_path / f"{path}.zst").stat().st_mode & 0o777 == 0o640
         entry = manifest.files[f"{path}.zst"]
         assert (entry.rows, entry.content_bytes) == (content.count(b"\n"), len(content))
         assert entry.content_sha256 == hashlib.sha256(content).hexdigest()
