@@ -18,10 +18,11 @@ import typer
 from observer_core.bus.request import Requester, new_request_id
 from observer_core.cli.backup import app as backup
 from observer_core.cli.bars import app as bars
+from observer_core.cli.dlq import app as letters
 from observer_core.cli.journal import app as journal
 from observer_core.cli.operator_name import login_name
 from observer_core.cli.output import status_lines, ticket_line
-from observer_core.cli.quality_commands import gaps_command, letters_app
+from observer_core.cli.quality_commands import gaps_command
 from observer_core.cli.replay import replay_command
 from observer_core.cli.universe import app as universe
 from observer_core.clock import NS_PER_S, Clock, SystemClock
@@ -53,7 +54,7 @@ app.add_typer(database, name="db")
 app.add_typer(universe, name="universe")
 app.add_typer(journal, name="journal")
 app.add_typer(backup, name="backup")
-app.add_typer(letters_app, name="dlq")
+app.add_typer(letters, name="dlq")
 app.add_typer(bars, name="bars")
 app.command("replay")(replay_command)
 app.command("gaps")(gaps_command)

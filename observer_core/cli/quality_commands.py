@@ -1,4 +1,4 @@
-"""`observerctl gaps` and `observerctl dlq show`: what is missing, and what was refused.
+"""`observerctl gaps`: what is missing.
 
 Work on the files and only read: nothing has to run, and whatever runs is not disturbed.
 """
@@ -14,16 +14,13 @@ import typer
 
 from observer_core.cli.output import table
 from observer_core.clock import NS_PER_S, SystemClock, kst_datetime
-from observer_core.errors import ConfigError, MalformedMessage
+from observer_core.errors import ConfigError
 from observer_core.quality.severity import severity_of
 from observer_core.services.hub_archive import GapArchive, GapLine
 from observer_core.settings import load_client_settings
-from observer_core.sinks.dead_letters import DeadLetter, read_letters
 
 FAILED = 1
 USAGE = 2
-
-letters_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Rows that a sink refused.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Reason = Annotated[str, typer.Option("--reason", help="Only gaps of this reason, such as continuity or stream_cut.")]
@@ -68,33 +65,6 @@ def _print_gaps(gaps: list[GapLine], now_ns: int, as_json: bool) -> None:
     print("\n".join(table(head, rows, frozenset({"length", "volume"}))))
 
 
-@letters_app.command("show")
-def show_command(as_json: AsJson = False) -> None:
-    """List the rows that sinks refused, with the reason; the JSON form holds the whole row."""
-    with _exit_codes():
-        directory = load_client_settings(os.environ).paths.dead_letters
-        letters = [letter for path in sorted(directory.glob("*.jsonl")) for letter in read_letters(path)]
-        if as_json:
-            for letter in letters:
-                print(msgspec.json.encode(letter).decode())
-            return
-        rows = [_letter_row(letter) for letter in letters]
-        print("\n".join(table(("at", "sink", "shard", "number", "kind", "symbol", "code", "reason"), rows)))
-
-
-def _letter_row(letter: DeadLetter) -> tuple[str, ...]:
-    return (
-        f"{kst_datetime(letter.at_ns):%m-%d %H:%M:%S}",
-        letter.sink,
-        letter.shard,
-        f"{letter.epoch}/{letter.seq}",
-        letter.kind,
-        letter.symbol or "",
-        letter.code,
-        letter.reason,
-    )
-
-
 @contextmanager
 def _exit_codes() -> Iterator[None]:
     try:
@@ -102,6 +72,6 @@ def _exit_codes() -> Iterator[None]:
     except ConfigError as error:
         print("\n".join(error.problems), file=sys.stderr)
         raise typer.Exit(USAGE) from error
-    except (MalformedMessage, OSError) as error:
+    except OSError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(FAILED) from error

@@ -6,7 +6,7 @@ is ever in memory as a whole. What cannot be read is counted and passed over; a 
 
 import io
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeAlias
 
@@ -19,7 +19,7 @@ from observer_core.ids import Epoch, Seq, ShardName
 from observer_core.journal.files import list_segments
 from observer_core.journal.format import SegmentName
 from observer_core.journal.reader import SegmentReader
-from observer_core.messages import Batch, Book, Quote, Record, Rejection, Trade, decode_batch
+from observer_core.messages import Batch, Book, Quote, Record, Rejection, Track, Trade, decode_batch
 from observer_core.sinks.jsonl_lines import LINE_PREFIX, LINE_TYPES
 
 logger = logging.getLogger(__name__)
@@ -71,14 +71,14 @@ def journal_source(journals: Path, wanted: Range) -> Source:
     return Source(total_bytes, lambda: _portions(_journal_pieces([path for path, _ in files], wanted)))
 
 
-def archive_source(archive: Path, wanted: Range) -> Source:
-    """Return what the JSONL archive holds for a range.
+def archive_source(archive: Path, wanted: Range, tracks: Sequence[Track] = tuple(Track)) -> Source:
+    """Return what the JSONL archive, or some tracks of it, holds for a range.
 
     Observations count by their own receipt; gaps and other records by the file that they are in, so that a few may
     lie outside the range: they are there already, or belong there.
     """
     files: list[Path] = []
-    for track in ("swing", "scalp", "system"):
+    for track in tracks:
         for path in sorted((archive / track).rglob("*.jsonl*")):
             window = parse_path(path.relative_to(archive).as_posix())
             if window is not None and window.begins_ns < wanted.until_ns and wanted.from_ns < window.ends_ns:
