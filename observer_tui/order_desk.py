@@ -3,7 +3,7 @@
 A command is sent once. Whether it was carried out is read from the view's tickets, never assumed.
 """
 
-import secrets
+import os
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -105,4 +105,4 @@ def _progress(ui: UiState, ticket: TicketUpdate, words: Words) -> tuple[UiState,
 
 
 def _new_id() -> str:
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()

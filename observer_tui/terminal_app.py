@@ -5,6 +5,7 @@ Separate from `app` because this is about Textual 8, not about Observer; it uses
 """
 
 import asyncio
+import gc
 import signal
 from typing import Any
 
@@ -35,6 +36,7 @@ class TerminalApp(App[None]):
             for number in (signal.SIGTERM, signal.SIGHUP):
                 loop.add_signal_handler(number, self._leave, number)
         self.set_interval(0.25, self._repair)
+        self.call_after_refresh(_settle)
 
     def on_resize(self, event: Resize) -> None:
         """Keep the size that texts are measured against."""
@@ -60,3 +62,9 @@ class TerminalApp(App[None]):
         if self._skipped and self.waiting_writes() <= 1:
             self._skipped = False
             self.screen.refresh()
+
+
+def _settle() -> None:
+    """Collect garbage from now on, but never again look at what the start has made."""
+    gc.freeze()
+    gc.enable()

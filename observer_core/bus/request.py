@@ -5,7 +5,7 @@ ever sent twice: who does not know what became of a command asks with `GetTicket
 """
 
 import errno
-import secrets
+import os
 import socket
 from types import TracebackType
 from typing import Any
@@ -29,7 +29,7 @@ _PROBE_TIMEOUT_S = 0.5
 
 def new_request_id() -> str:
     """Return a fresh identity for a question; for a command it is also the ticket."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 def probe(endpoint: str) -> None:
