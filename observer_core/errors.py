@@ -89,5 +89,9 @@ class LinkError(ObserverError):
     """A peer process cannot be reached or does not answer in time."""
 
 
+class VersionMismatch(LinkError):
+    """The hub speaks a protocol that this program does not: asking again changes nothing."""
+
+
 class ProcessError(ObserverError):
     """A process cannot be started, locked or ended."""

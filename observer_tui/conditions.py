@@ -172,6 +172,8 @@ def _writer_problem(writer: WriterRow, words: Words) -> Problem | None:
 
 def verdict_of(view: SystemView | None, link: LinkFacts, meters: Meters, now_ns: int, words: Words) -> Verdict:
     """Return the one word that the first line carries."""
+    if link.state is LinkState.SKEW:
+        return Verdict("SKEW", "bar_bad", link.reason, () if view is None else problems_of(view, meters, now_ns, words))
     if view is None:
         down = link.state is LinkState.DOWN
         return Verdict("DOWN" if down else "CONNECTING", "bar_bad" if down else "bar_warn", link.reason, ())

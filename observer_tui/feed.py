@@ -18,6 +18,8 @@ class LinkState(StrEnum):
     STALE = "stale"
     """Connected, but silent for longer than the core's heartbeat."""
     DOWN = "down"
+    SKEW = "skew"
+    """The core speaks another protocol than this console."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ _KOREAN: dict[str, str] = {
     "after market": "시간외 단일가",
     "FROZEN at {time}": "화면 정지 {time}",
     "connecting": "연결 중",
+    "other version": "버전 불일치",
     "CORE DOWN since {time}": "{time}부터 코어 연결 끊김",
     "CORE DOWN since {time}, last data {last}": "{time}부터 코어 연결 끊김, 마지막 자료 {last}",
     "figures are {age} old": "{age} 지난 값",

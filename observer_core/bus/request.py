@@ -13,7 +13,7 @@ from typing import Any
 import zmq
 
 from observer_core.clock import NS_PER_MS, NS_PER_S, Clock
-from observer_core.errors import LinkError, MalformedMessage
+from observer_core.errors import LinkError, MalformedMessage, VersionMismatch
 from observer_core.messages import encode
 from observer_core.paths import socket_path
 from observer_core.view import PROTOCOL_MAJOR, Answer, Question, decode_answer
@@ -78,14 +78,14 @@ def checked_answer(raw: bytes, request_id: str) -> Answer | None:
     """Decode an answer; None when it belongs to another question (one that was given up).
 
     Raises:
-        LinkError: the hub speaks another protocol, or not ours at all.
+        VersionMismatch: the hub speaks another protocol, or not ours at all.
     """
     try:
         answer = decode_answer(raw)
     except MalformedMessage as error:
-        raise LinkError(f"the hub's answer cannot be read ({error.reason}): install the hub's version here") from error
+        raise VersionMismatch(f"the hub's answer cannot be read ({error.reason}): install the hub's version here") from error
     if answer.protocol[0] != PROTOCOL_MAJOR:
-        raise LinkError(
+        raise VersionMismatch(
             f"the hub speaks protocol {answer.protocol[0]}, this program {PROTOCOL_MAJOR}: install the same version"
         )
     return answer if answer.request_id == request_id else None

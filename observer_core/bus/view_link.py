@@ -9,6 +9,7 @@ import logging
 import random
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import zmq
 import zmq.asyncio
@@ -23,7 +24,7 @@ from observer_core.bus.request import (
     silence_text,
 )
 from observer_core.clock import NS_PER_S, Clock
-from observer_core.errors import LinkError, MalformedMessage
+from observer_core.errors import LinkError, MalformedMessage, VersionMismatch
 from observer_core.messages import encode
 from observer_core.paths import Paths
 from observer_core.view import (
@@ -51,7 +52,8 @@ SILENCE_S = 2.0
 """A view that nothing confirmed for so long is stale: the hub sends at least one delta a second."""
 
 _RETRY_FIRST_S = 0.1
-_RETRY_LONGEST_S = 2.0
+_RETRY_LONGEST_S = 0.5
+"""A hub that is back is seen within a second; looking costs one connect to a local socket."""
 
 
 class LinkState(StrEnum):
@@ -64,6 +66,8 @@ class LinkState(StrEnum):
     """Connected, but silent for more than `SILENCE_S`."""
     DOWN = "down"
     """Nobody listens, or this user may not connect."""
+    SKEW = "skew"
+    """The hub speaks another protocol: this program must be the hub's version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,8 @@ class ViewLink:
             while True:
                 try:
                     await self._session()
+                except VersionMismatch as error:
+                    self._set(LinkState.SKEW, str(error))
                 except LinkError as error:
                     self._lost(str(error))
                 await asyncio.sleep(self._retry_s * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
@@ -148,13 +154,21 @@ class ViewLink:
             deltas.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
             deltas.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
             deltas.setsockopt(zmq.SUBSCRIBE, VIEW_TOPIC)
+            # The kernel tells a dead hub's end at once; only a hung one has to be waited for.
+            ended = deltas.get_monitor_socket(zmq.EVENT_DISCONNECTED)
             deltas.connect(self._paths.publish_endpoint)
             await self._greet()
             await self._fetch()
+            news = zmq.asyncio.Poller()
+            news.register(deltas, zmq.POLLIN)
+            news.register(ended, zmq.POLLIN)
             while True:
-                await self._follow(deltas)
+                await self._follow(deltas, {one for one, _ in await news.poll(int(SILENCE_S * 1000))})
         finally:
+            deltas.disable_monitor()
             deltas.close(linger=0)
+            # A socket that lost its peer waits longer and longer before it looks again: the next one looks at once.
+            self._viewer.close()
 
     async def _greet(self) -> None:
         hello = Hello(
@@ -165,7 +179,7 @@ class ViewLink:
         )
         answer = await self.ask(hello)
         if answer.error is not None:
-            raise LinkError(answer.error)
+            raise VersionMismatch(answer.error)
 
     async def _fetch(self) -> None:
         answer = await self.ask(GetView(request_id=new_request_id()))
@@ -174,9 +188,11 @@ class ViewLink:
         self.refetched_total += 1
         self._confirm(answer.view)
 
-    async def _follow(self, deltas: zmq.asyncio.Socket) -> None:
-        """Take one delta, or notice the silence."""
-        if not await deltas.poll(int(SILENCE_S * 1000)):
+    async def _follow(self, deltas: zmq.asyncio.Socket, ready: set[Any]) -> None:
+        """Take one delta, or notice the silence or the end."""
+        if ready and deltas not in ready:
+            raise LinkError("the hub ended its link")
+        if not ready:
             self._set(LinkState.STALE, f"no word from the hub for {SILENCE_S:g} s")
             probe(self._paths.viewer_endpoint)
             await self._fetch()

@@ -109,7 +109,7 @@ def _market(frame: Frame, wide: bool) -> str:
 
 def draw_second_line(frame: Frame, width: int) -> Line:
     """Return line 2: a broken link first, then a notice, else the pages and how they are shown."""
-    if frame.ui.frozen_ns is None and frame.verdict.word in ("DOWN", "STALE", "CONNECTING"):
+    if frame.ui.frozen_ns is None and frame.verdict.word in ("DOWN", "STALE", "CONNECTING", "SKEW"):
         return _link_banner(frame, width)
     notice = frame.ui.notice
     if notice is not None:
@@ -121,6 +121,8 @@ def _link_banner(frame: Frame, width: int) -> Line:
     words, link = frame.words, frame.link
     role = frame.verdict.role
     since = clock_time(link.since_ns)
+    if link.state is LinkState.SKEW:
+        return fit_line([Span(f" {words('other version')}: {link.reason}", role)], width, role)
     if link.state is LinkState.CONNECTING and frame.view is None:
         text = f" {words('connecting')}: {link.reason or '...'}"
     elif frame.verdict.word == "DOWN" and width < WIDE:

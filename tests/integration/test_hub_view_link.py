@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import zmq
 import zmq.asyncio
@@ -158,6 +159,8 @@ class ScriptedHub:
         self._publish.bind(paths.publish_endpoint)
         self.view = view
         self.fetches = 0
+        self.on_wire: Callable[[bytes], bytes] = lambda raw: raw
+        """What another version makes of an answer or a delta."""
 
     async def answer(self) -> None:
         while True:
@@ -168,7 +171,7 @@ class ScriptedHub:
             else:
                 self.fetches += 1
                 answer = Answer(request_id=question.request_id, view=self.view)
-            await self._router.send_multipart([identity, encode(answer)])
+            await self._router.send_multipart([identity, self.on_wire(encode(answer))])
 
     async def subscribed(self) -> None:
         assert await self._publish.recv() == b"\x01" + VIEW_TOPIC
@@ -176,7 +179,7 @@ class ScriptedHub:
     async def publish(self, delta: Delta, *, lost: bool = False) -> None:
         self.view = apply(self.view, delta)
         if not lost:
-            await self._publish.send_multipart([VIEW_TOPIC, encode(delta)])
+            await self._publish.send_multipart([VIEW_TOPIC, self.on_wire(encode(delta))])
 
     def next(self, viewers: int, age_s: float = 0.0) -> Delta:
         return Delta(
@@ -235,6 +238,87 @@ def test_old_deltas_are_never_shown_as_live(directory: Path) -> None:
         await until(lambda: link.view == hub.view, "the fetched view is shown")
 
     _scripted(directory, play)
+
+
+def _changed(raw: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:
+    message = msgspec.msgpack.decode(raw)
+    change(message)
+    return msgspec.msgpack.encode(message)
+
+
+def test_a_newer_minor_version_is_followed_and_what_is_new_in_it_skipped(directory: Path) -> None:
+    def newer(message: dict[str, Any]) -> None:
+        message["invented"] = [1, {"two": 3}]
+        if "protocol" in message:
+            message["protocol"] = [1, 99]
+        for row in (message.get("view") or message).get("processes") or ():
+            row["mood"] = "fine"
+
+    async def play(hub: ScriptedHub, link: ViewLink) -> None:
+        hub.on_wire = lambda raw: _changed(raw, newer)
+        fetched = hub.fetches
+        await hub.publish(hub.next(2), lost=True)
+        await hub.publish(hub.next(3))
+        await until(lambda: link.view == hub.view and hub.fetches == fetched + 1, "the newer hub's view is taken")
+        await hub.publish(hub.next(4))
+        await until(lambda: link.view.viewers == 4, "the newer hub's delta is applied")
+        assert hub.fetches == fetched + 1
+        assert link.status.state is LinkState.LIVE
+
+    _scripted(directory, play)
+
+
+def test_an_older_minor_version_is_followed_and_what_it_lacks_has_its_default(directory: Path) -> None:
+    def older(message: dict[str, Any]) -> None:
+        view = message.get("view") or message
+        for name in ("leases", "viewers"):
+            view.pop(name, None)
+        for row in (*(view.get("disk") or ()), *(view.get("processes") or ())):
+            row.pop("level", None)
+            row.pop("deaths", None)
+
+    async def play(hub: ScriptedHub, link: ViewLink) -> None:
+        hub.on_wire = lambda raw: _changed(raw, older)
+        fetched = hub.fetches
+        await hub.publish(hub.next(2), lost=True)
+        await hub.publish(hub.next(3))
+        await until(lambda: hub.fetches == fetched + 1 and link.view.seq == hub.view.seq, "the older view is taken")
+        assert link.view.viewers == 0
+        assert link.status.state is LinkState.LIVE
+
+    _scripted(directory, play)
+
+
+def test_another_major_version_is_said_and_its_return_is_noticed(directory: Path) -> None:
+    def other(message: dict[str, Any]) -> None:
+        message["protocol"] = [2, 0]
+
+    async def play(hub: ScriptedHub, link: ViewLink) -> None:
+        before = link.view
+        hub.on_wire = lambda raw: _changed(raw, other)
+        await hub.publish(hub.next(2), lost=True)
+        await hub.publish(hub.next(3))
+        await until(lambda: link.status.state is LinkState.SKEW, "the other version is said")
+        assert link.status.reason == "the hub speaks protocol 2, this program 1: install the same version"
+        assert link.view is before
+        hub.on_wire = lambda raw: raw
+        await until(lambda: link.status.state is LinkState.LIVE, "the right version is back")
+
+    _scripted(directory, play)
+
+
+def test_a_killed_hub_is_said_at_once_not_after_its_silence(directory: Path) -> None:
+    async def follow(hub: HubProcess) -> None:
+        async with following(hub.paths) as link:
+            await until(lambda: link.view is not None and link.view.seq > 1, "deltas come")
+            os.kill(hub.process.pid, signal.SIGKILL)
+            begun_ns = CLOCK.monotonic_ns()
+            await until(lambda: link.status.state is LinkState.DOWN, "the death is noticed")
+            # Silence alone would need two seconds.
+            assert CLOCK.monotonic_ns() - begun_ns < NS_PER_S
+
+    with HubProcess(directory) as hub:
+        asyncio.run(follow(hub))
 
 
 def test_every_delta_of_a_hub_leads_from_its_view_to_its_next_view(directory: Path) -> None:
