@@ -103,6 +103,11 @@ def _open_screen(options: Options, version: str) -> int:
     if not is_terminal():
         print("observer-tui: no terminal: run it in one (ssh -t, docker exec -it), or use --once", file=sys.stderr)
         return TuiExit.NO_TERMINAL
+    if os.environ.get("TERM") in ("dumb", "unknown"):
+        print("observer-tui: TERM says that this terminal cannot draw: set TERM, or use --once", file=sys.stderr)
+        return TuiExit.NO_TERMINAL
+    if options.low_bandwidth:
+        os.environ["TEXTUAL_COLOR_SYSTEM"] = "standard"
     # Both are read when Textual is imported. Smooth scrolling costs thirty times the bytes of a jump.
     os.environ["TEXTUAL_ANIMATIONS"] = "none"
     os.environ["TEXTUAL_SMOOTH_SCROLL"] = "0"
@@ -122,6 +127,8 @@ def _open_screen(options: Options, version: str) -> int:
             ascii_only=options.ascii_only or wide,
             capture_dir=options.capture_dir,
             version=version,
+            hz=options.hz,
+            probe_after_s=options.probe_after_s,
         ),
     )
     app.run(mouse=options.mouse)

@@ -187,6 +187,10 @@ class ConsoleApp(DrawingApp):
         self.ui = replace(self.ui, theme=names[(names.index(self.ui.theme) + 1) % len(names)])
         self.notice("colours: {theme}", theme=self.ui.theme)
 
+    def action_mouse(self) -> None:
+        """Take the mouse, or leave it to the terminal, which then selects text."""
+        self.notice("the mouse is the console's" if self.toggle_mouse() else "the mouse is the terminal's")
+
     async def action_redraw(self) -> None:
         """Draw the whole screen again."""
         self.refresh(layout=True)

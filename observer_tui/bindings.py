@@ -128,6 +128,7 @@ BINDINGS: tuple[KeyBinding, ...] = (
         footer=7,
     ),
     KeyBinding("reconnect", "ctrl+r", "^R", "reconnect", "reconnect", "drop the link and connect anew", "console"),
+    KeyBinding("mouse", "m", "m", "mouse", "mouse", "mouse to the console or to the terminal (select text)", "console"),
     KeyBinding("redraw", "ctrl+l", "^L", "redraw", "redraw", "draw the whole screen again", "console"),
     KeyBinding("detach", "q,ctrl+q", "q", "detach", "detach", "leave; everything keeps running", "console", footer=11),
 )

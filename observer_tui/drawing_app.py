@@ -21,7 +21,7 @@ from observer_tui.order_desk import OrderDesk, Outcome, follow
 from observer_tui.pages import Placed, draw_page
 from observer_tui.store import Store
 from observer_tui.terminal_app import TerminalApp
-from observer_tui.ui_state import UiState
+from observer_tui.ui_state import RATES_HZ, UiState, stepped
 from observer_tui.widgets.pane import Pane
 from observer_tui.words import Words
 
@@ -39,6 +39,8 @@ class ConsoleOptions:
     ascii_only: bool = False
     capture_dir: Path = Path()
     version: str = ""
+    hz: float = 2.0
+    probe_after_s: float = 0.0
 
 
 class DrawingApp(TerminalApp):
@@ -49,10 +51,10 @@ class DrawingApp(TerminalApp):
     """
 
     def __init__(self, feed: Feed, clock: Clock, options: ConsoleOptions) -> None:
-        super().__init__()
+        super().__init__(options.probe_after_s)
         self.theme = "ansi-dark"
         self.feed = feed
-        self.ui = UiState(language=options.language, theme=options.theme)
+        self.ui = UiState(language=options.language, theme=options.theme, hz=options.hz)
         self.store = Store(ASCII if options.ascii_only else BLOCKS, options.version)
         self._clock = clock
         self._desk = OrderDesk(feed, options.operator)
@@ -159,6 +161,14 @@ class DrawingApp(TerminalApp):
     def on_resize(self, _event: Resize) -> None:
         """Lay out anew for the new size."""
         self.draw()
+
+    def on_slow_terminal(self) -> None:
+        """Refresh less often from now on, and say so."""
+        slower = stepped(self.ui.hz, RATES_HZ, -1)
+        if slower < self.ui.hz:
+            self.ui = replace(self.ui, hz=slower)
+            self.set_tick()
+            self.notice("the terminal is slow: {rate}/s from now on (+ = faster)", "warn", rate=f"{slower:g}")
 
     def screen_text(self) -> str:
         """Return the page as plain text, as it stands on the screen."""

@@ -10,6 +10,9 @@ from pathlib import Path
 from observer_core.variables import VARIABLES
 from observer_tui.words import language_of
 
+RATES_HZ = (0.5, 1.0, 2.0, 4.0)
+"""Frames a second that can be chosen."""
+
 THEME_NAMES = ("dark", "light", "colorblind", "none")
 
 
@@ -24,6 +27,9 @@ class Options:
     ascii_only: bool
     mouse: bool
     capture_dir: Path
+    hz: float
+    low_bandwidth: bool
+    probe_after_s: float
     once: bool
     as_json: bool
     watch: bool
@@ -41,8 +47,11 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str], version:
         language=given.lang or language_of(dict(environ)),
         theme="none" if no_color else given.theme,
         ascii_only=given.ascii,
-        mouse=not (given.no_mouse or over_ssh),
+        mouse=not (given.no_mouse or given.low_bandwidth or over_ssh),
         capture_dir=Path(given.capture_dir),
+        hz=given.rate or (0.5 if given.low_bandwidth else 1.0 if over_ssh else 2.0),
+        low_bandwidth=given.low_bandwidth,
+        probe_after_s=given.probe_after,
         once=given.once,
         as_json=given.json,
         watch=given.watch,
@@ -62,6 +71,19 @@ def _parser(environ: Mapping[str, str], version: str) -> argparse.ArgumentParser
     parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal (default over SSH)")
     parser.add_argument("--lang", choices=("ko", "en"), help="language (default: the locale's)")
     parser.add_argument("--theme", choices=THEME_NAMES, default="dark", help="colours (%(default)s; NO_COLOR = none)")
+    parser.add_argument("--rate", type=float, choices=RATES_HZ, help="frames a second (2; over SSH 1; keys + and -)")
+    parser.add_argument(
+        "--low-bandwidth",
+        action="store_true",
+        help="a frame every two seconds, 16 colours, no mouse: a tenth of the bytes",
+    )
+    parser.add_argument(
+        "--probe-after",
+        type=float,
+        default=1800.0,
+        metavar="S",
+        help="leave when a terminal without a key for so long no longer answers; 0 = never (%(default)g)",
+    )
     parser.add_argument("--capture-dir", default=".", help="where X saves the screen (current directory)")
     parser.add_argument("--once", action="store_true", help="print the state in five lines and leave")
     parser.add_argument("--json", action="store_true", help="with --once: print the whole view as JSON")

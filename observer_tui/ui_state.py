@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from observer_core.view import LeaseView
 from observer_tui.lines import Role
+from observer_tui.options import RATES_HZ as RATES_HZ
 
 
 class Page(StrEnum):
@@ -20,7 +21,6 @@ class Page(StrEnum):
     HELP = "help"
 
 
-RATES_HZ = (0.5, 1.0, 2.0, 4.0)
 WINDOWS_S = (60, 300, 900)
 LANGUAGES = ("en", "ko")
 NOTICE_S = 8

@@ -83,7 +83,8 @@ def checked_answer(raw: bytes, request_id: str) -> Answer | None:
     try:
         answer = decode_answer(raw)
     except MalformedMessage as error:
-        raise VersionMismatch(f"the hub's answer cannot be read ({error.reason}): install the hub's version here") from error
+        text = f"the hub's answer cannot be read ({error.reason}): install the hub's version here"
+        raise VersionMismatch(text) from error
     if answer.protocol[0] != PROTOCOL_MAJOR:
         raise VersionMismatch(
             f"the hub speaks protocol {answer.protocol[0]}, this program {PROTOCOL_MAJOR}: install the same version"

@@ -122,7 +122,8 @@ def _link_banner(frame: Frame, width: int) -> Line:
     role = frame.verdict.role
     since = clock_time(link.since_ns)
     if link.state is LinkState.SKEW:
-        return fit_line([Span(f" {words('other version')}: {link.reason}", role)], width, role)
+        text = f" {words('other version')}: {link.reason}"
+        return fit_line([Span(text if width_of(text) <= width else f" {link.reason}", role)], width, role)
     if link.state is LinkState.CONNECTING and frame.view is None:
         text = f" {words('connecting')}: {link.reason or '...'}"
     elif frame.verdict.word == "DOWN" and width < WIDE:

@@ -83,6 +83,11 @@ CASES = {
         (80, 24), UiState(), view_at,
         LinkFacts(LinkState.STALE, "no word from the hub for 2 s", OPENING_NS, 2.4), BLOCKS,
     ),
+    "skew-80x24": (
+        (80, 24), UiState(), view_at,
+        LinkFacts(LinkState.SKEW, "the hub speaks protocol 2, this program 1: install the same version", OPENING_NS, 9),
+        BLOCKS,
+    ),
     "process-160x48": ((160, 48), UiState(page=Page.PROCESS, selected="swing-1"), troubled, LIVE, BLOCKS),
     "process-80x24": ((80, 24), UiState(page=Page.PROCESS, selected="scalp-0"), view_at, LIVE, ASCII),
     "storage-160x48": ((160, 48), UiState(page=Page.STORAGE), troubled, LIVE, BLOCKS),
