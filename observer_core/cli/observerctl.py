@@ -22,6 +22,7 @@ from observer_core.cli.dlq import app as letters
 from observer_core.cli.journal import app as journal
 from observer_core.cli.operator_name import login_name
 from observer_core.cli.output import status_lines, ticket_line
+from observer_core.cli.pauses import pauses_command
 from observer_core.cli.quality_commands import gaps_command
 from observer_core.cli.replay import replay_command
 from observer_core.cli.universe import app as universe
@@ -58,6 +59,7 @@ app.add_typer(letters, name="dlq")
 app.add_typer(bars, name="bars")
 app.command("replay")(replay_command)
 app.command("gaps")(gaps_command)
+app.command("pauses")(pauses_command)
 
 Target = Annotated[str, typer.Argument(metavar="NAME", help="Process, as `observerctl status` names it.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; goes to the audit log.")]

@@ -9,6 +9,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 from tests.chaos import processes
@@ -19,6 +20,7 @@ WARM_UP_S = 15.0
 MEMORY_GROWTH_LIMIT_BYTES = 16 * 1024 * 1024
 """Over the whole run, by the fitted line."""
 DESCRIPTOR_GROWTH_LIMIT = 8
+COST_STRETCHES = 9
 DISK_GROWTH_LIMIT = 0.10
 """How much more disk a record may cost in the last third of a run than in the second."""
 FEWEST_SAMPLES = 10
@@ -142,12 +144,19 @@ def _disk_slopes(disk: list[DiskSample]) -> list[Slope]:
     third = len(disk) // 3
     if third < 2:
         return []
-    cost = [_cost(disk[third], disk[2 * third]), _cost(disk[2 * third], disk[-1])]
+    cost = [_typical_cost(disk[third : 2 * third + 1]), _typical_cost(disk[2 * third :])]
     other = [sample.other_bytes / 2**20 for sample in disk[third:]]
     return [
         Slope("disk per byte sent", len(disk), cost[0], cost[1] - cost[0], DISK_GROWTH_LIMIT * cost[0]),
         Slope("logs and state MB", len(disk), other[len(other) // 2], max(other) - min(other), 64.0),
     ]
+
+
+def _typical_cost(disk: list[DiskSample]) -> float:
+    """Return the median over some stretches: a finished hour that is sealed makes one of them negative."""
+    step = max(1, (len(disk) - 1) // COST_STRETCHES)
+    costs = [_cost(first, last) for first, last in zip(disk[::step], disk[step::step], strict=False)]
+    return median(costs)
 
 
 def _cost(first: DiskSample, last: DiskSample) -> float:

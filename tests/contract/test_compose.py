@@ -48,8 +48,11 @@ def test_mounts_are_required_host_variables_and_existing_directories(name: str) 
 
 
 def test_no_two_mounts_share_a_host_directory() -> None:
-    sources = [source for name in SERVICES for source in mounts(name).values() if source != "tmpfs"]
-    assert len(set(sources)) == len(sources)
+    # The standby stands in for observer, and monitoring reads one directory of files.
+    names = [name for name in SERVICES if name != "standby"]
+    sources = [source for name in names for source in mounts(name).values() if source != "tmpfs"]
+    shared = {source for source in sources if "OBSERVER_HOST_MONITORING_DIR" in source}
+    assert len(set(sources)) == len([source for source in sources if source not in shared]) + len(shared)
 
 
 def test_files_of_secrets_lie_in_the_secrets_directory() -> None:
@@ -59,7 +62,7 @@ def test_files_of_secrets_lie_in_the_secrets_directory() -> None:
 
 
 def test_the_image_tag_must_be_given() -> None:
-    assert list(own_services()) == ["observer"]
+    assert list(own_services()) == ["observer", "standby"]
     tag = OBSERVER["image"].partition("}:")[2]
     match = REQUIRED_VARIABLE.fullmatch(tag)
     assert match is not None
@@ -75,7 +78,7 @@ def test_the_resources_are_those_of_the_small_server() -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_service_restarts_is_bounded_and_unprivileged(name: str) -> None:
     service = SERVICES[name]
-    assert service["restart"] == "unless-stopped"
+    assert service["restart"] == "unless-stopped" or name == "standby"
     assert {"cpus", "memory"} <= set(service["deploy"]["resources"]["limits"])
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
@@ -123,8 +126,8 @@ def test_the_published_port_is_the_one_that_the_process_and_the_health_check_use
 def test_no_host_name_and_no_variable_reaches_a_process(name: str) -> None:
     service = SERVICES[name]
     assert "env_file" not in service
-    assert [pair for pair in service["environment"].items() if "OBSERVER_HOST" in "=".join(pair)] == []
-    assert [value for value in service["environment"].values() if "$" in value] == []
+    assert [pair for pair in service.get("environment", {}).items() if "OBSERVER_HOST" in "=".join(pair)] == []
+    assert [value for value in service.get("environment", {}).values() if "$" in value] == []
 
 
 def test_the_environment_is_known_to_the_schema_and_says_the_paths_of_the_image() -> None:
@@ -152,11 +155,25 @@ def test_the_start_order_waits_only_for_services_that_report_health() -> None:
             assert rule["required"] is not bool(SERVICES[target].get("profiles"))
 
 
-def test_the_supporting_services_are_profiles() -> None:
+def test_every_service_has_its_profile() -> None:
     assert {name: service.get("profiles") for name, service in SERVICES.items()} == {
-        "observer": None,
+        "observer": ["core"],
+        "standby": ["handover"],
         "postgres": ["postgres"],
+        "prometheus": ["monitoring"],
+        "alertmanager": ["monitoring"],
+        "grafana": ["monitoring"],
     }
+
+
+def test_the_standby_is_observer_but_for_name_port_and_restart() -> None:
+    own = {"profiles", "container_name", "restart", "ports"}
+    standby, observer = SERVICES["standby"], OBSERVER
+    assert {key: value for key, value in standby.items() if key not in own} == {
+        key: value for key, value in observer.items() if key not in own
+    }
+    assert standby["ports"] != observer["ports"]
+    assert standby["restart"] == "no", "it bridges one upgrade; the deployment script removes it"
 
 
 def test_the_template_has_exactly_the_variables_of_the_file_with_their_defaults() -> None:
@@ -182,7 +199,7 @@ def _resolve(**variables: str) -> subprocess.CompletedProcess[str]:
     command = ["docker", "compose", "--env-file", str(COMPOSE_TEMPLATE), "--file", str(COMPOSE_FILE)]
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_CONFIG") if name in os.environ}
     return subprocess.run(
-        [*command, "--profile", "postgres", "config", "--format", "json"],
+        [*command, "--profile", "*", "config", "--format", "json"],
         env=kept | variables,
         cwd=ROOT,
         capture_output=True,
@@ -229,5 +246,6 @@ def test_compose_refuses_a_variable_left_empty_and_names_it(name: str) -> None:
 def test_nothing_of_an_app_is_fixed_that_a_second_app_needs() -> None:
     """Two apps on one server run from the same file: names and ports come from variables."""
     assert OBSERVER["container_name"] == "${COMPOSE_PROJECT_NAME:-observer}"
-    assert [name for name, service in SERVICES.items() if name != "observer" and "container_name" in service] == []
+    assert SERVICES["standby"]["container_name"] == "${COMPOSE_PROJECT_NAME:-observer}-standby"
+    assert [name for name, service in SERVICES.items() if "container_name" in service] == ["observer", "standby"]
     assert "networks" not in compose()

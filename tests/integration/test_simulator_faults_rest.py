@@ -1,5 +1,6 @@
 """The REST faults of the simulated exchange, each switched over the control port and seen by a client."""
 
+import asyncio
 import io
 import zipfile
 
@@ -16,11 +17,13 @@ from tests.fixtures.simulated_exchange import (
     APPKEY,
     APPSECRET,
     OTHER_APPKEY,
+    QUOTATIONS,
     ask,
     issue_approval,
     issue_token,
     multi_price_query,
     play,
+    quotation_headers,
     registration,
     set_faults,
     stats_of,
@@ -270,5 +273,23 @@ def test_the_control_port_explains_the_knobs() -> None:
             knobs = (await control.get("/knobs")).json()
         assert tuple(knobs) == Knobs.__struct_fields__
         assert knobs["rest_limit"] == {"value": 18, "meaning": "calls a second per appkey"}
+
+    play(scenario, OPEN)
+
+
+def test_an_answer_that_nobody_waits_for_is_not_counted_as_sent() -> None:
+    async def scenario(exchange: RunningExchange, client: httpx.AsyncClient) -> None:
+        token = await token_of(client)
+        assert (await price(client, token)).status_code == 200
+        sent = (await stats_of(exchange))["quotes_sent"]
+        await set_faults(exchange, rest_latency_ms=200)
+        headers = quotation_headers(token, TR_INQUIRE_PRICE, APPKEY)
+        with pytest.raises(httpx.ReadTimeout):
+            await client.get(f"{QUOTATIONS}/inquire-price", params=SAMSUNG, headers=headers, timeout=0.05)
+        await set_faults(exchange, rest_latency_ms=0)
+        async with asyncio.timeout(5):
+            while (await stats_of(exchange))["rest_dropped"] == 0:  # noqa: ASYNC110 - another process is asked
+                await asyncio.sleep(0.01)
+        assert (await stats_of(exchange))["quotes_sent"] == sent
 
     play(scenario, OPEN)

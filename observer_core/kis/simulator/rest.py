@@ -75,6 +75,10 @@ class RestPort:
         knobs = self._venue.faults.knobs
         if knobs.rest_latency_ms > 0:
             await asyncio.sleep(knobs.rest_latency_ms / 1_000)
+            if request.client is not None and not self._connections.is_open((request.client.host, request.client.port)):
+                # Whoever asked has died or given up meanwhile: what nobody can receive was never sent.
+                self._venue.counters.rest_dropped += 1
+                return Response(status_code=500)
         if knobs.rest_down or (knobs.maintenance and self._in_maintenance(knobs.maintenance)):
             self._venue.counters.rest_refusals["down"] += 1
             return Response(_MAINTENANCE, 500, media_type="text/html")

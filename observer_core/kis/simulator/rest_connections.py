@@ -30,6 +30,10 @@ class Connections:
         """Forget a connection that has ended."""
         self._open.pop(address, None)
 
+    def is_open(self, address: _Address) -> bool:
+        """Return whether the client still waits."""
+        return address in self._open
+
     def close(self, address: _Address) -> None:
         """End one connection: its client sees it closed without an answer."""
         transport = self._open.get(address)
