@@ -97,6 +97,11 @@ class Paths:
         return self.state / "locks"
 
     @property
+    def replay(self) -> Path:
+        """Return what is replayed into this data directory; it exists in those of replays only."""
+        return self.state / "replay.json"
+
+    @property
     def universe(self) -> Path:
         """Return the directory of the dated universe snapshots."""
         return self.data / "universe"

@@ -7,10 +7,12 @@ found before any is reported. The variables themselves are data: `observer_core.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
 from observer_core.errors import ConfigError
+from observer_core.ids import DayNumber
 from observer_core.paths import Paths
 from observer_core.variables import DEPRECATED, VARIABLES
 
@@ -50,6 +52,15 @@ class AppKey:
 
     key: Secret
     secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Which recording is replayed, and how fast."""
+
+    directory: Path
+    day: DayNumber
+    speed: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +118,8 @@ class Settings:
     alert_limit_per_h: int = 20
     allow_container_layer: bool = False
     """Whether data may lie where it goes with the container."""
+    replay: Replay | None = None
+    """Set when, and only when, the source is replay."""
     warnings: tuple[str, ...] = field(default=())
     """Deprecated names in use and similar; logged once at start."""
 
@@ -200,6 +213,12 @@ class _Reader:
             self.problems.append(f"{name}={text!r} is not an absolute path; give the full path of the directory")
         return path
 
+    def day(self, name: str) -> DayNumber:
+        def parse(text: str) -> DayNumber:
+            return DayNumber(int(f"{date.fromisoformat(text):%Y%m%d}"))
+
+        return self.parsed(name, parse, "a day, YYYY-MM-DD", DayNumber(0))
+
     def url(self, name: str, *schemes: str) -> str:
         text = self.text(name).rstrip("/")
         if not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
@@ -244,7 +263,10 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     values, overrides = _merged(environ, problems, warnings)
     reader = _Reader(values)
     reader.problems.extend(problems)
-    settings = _build(reader, _read_app_keys({**values, **overrides}, reader.problems), tuple(warnings))
+    # A replay asks no broker: whatever keys there are, it does not have them.
+    replayed = reader.text("OBSERVER_SOURCE") == "replay"
+    app_keys = () if replayed else _read_app_keys({**values, **overrides}, reader.problems)
+    settings = _build(reader, app_keys, tuple(warnings))
     if reader.problems:
         raise ConfigError(reader.problems)
     return settings
@@ -294,7 +316,9 @@ def _merged(
 
 def _build(reader: _Reader, app_keys: tuple[AppKey, ...], warnings: tuple[str, ...]) -> Settings:
     log_dir = reader.directory("OBSERVER_LOG_DIR")
-    dsn = reader.text("OBSERVER_POSTGRES_DSN")
+    replay = _read_replay(reader)
+    # A replay's rows have the keys of rows that a collection may have: they never go into one database.
+    dsn = reader.text("OBSERVER_POSTGRES_DSN" if replay is None else "OBSERVER_REPLAY_POSTGRES_DSN")
     top = reader.whole("OBSERVER_UNIVERSE_TOP", 0, 100_000)
     trades = reader.whole("OBSERVER_SCALP_TRADES", 0, 41)
     books = reader.whole("OBSERVER_SCALP_BOOKS", 0, 41)
@@ -326,12 +350,12 @@ def _build(reader: _Reader, app_keys: tuple[AppKey, ...], warnings: tuple[str, .
         stream_silence_s=reader.number("KIS_STREAM_SILENCE_S", 1, 3_600),
         symbol_silence_s=reader.number("KIS_SYMBOL_SILENCE_S", 1, 3_600),
         user_agent=reader.text("KIS_USER_AGENT"),
-        source=reader.choice("OBSERVER_SOURCE", "kis", "sim"),
+        source=reader.choice("OBSERVER_SOURCE", "kis", "sim", "replay"),
         swing_shards=reader.whole("OBSERVER_SWING_SHARDS", 1, 64),
         scalp_trades=trades,
         scalp_books=books,
         keep_raw=reader.flag("OBSERVER_KEEP_RAW"),
-        force_open=reader.flag("OBSERVER_FORCE_OPEN"),
+        force_open=reader.flag("OBSERVER_FORCE_OPEN") or replay is not None,
         closed_sweep_interval_s=reader.number("OBSERVER_CLOSED_SWEEP_INTERVAL_S", 0, 86_400),
         stale_after_s=reader.number("OBSERVER_STALE_AFTER_S", 1, 3_600),
         rate_window_s=reader.number("OBSERVER_RATE_WINDOW_S", 1, 3_600),
@@ -354,8 +378,20 @@ def _build(reader: _Reader, app_keys: tuple[AppKey, ...], warnings: tuple[str, .
         alert_quiet_minutes=reader.minutes("OBSERVER_ALERT_QUIET"),
         alert_limit_per_h=reader.whole("OBSERVER_ALERT_LIMIT_PER_H", 1, 3_600),
         allow_container_layer=reader.flag("OBSERVER_ALLOW_CONTAINER_LAYER"),
+        replay=replay,
         warnings=warnings,
     )
+
+
+def _read_replay(reader: _Reader) -> Replay | None:
+    if reader.text("OBSERVER_SOURCE") != "replay":
+        return None
+    directory, day = reader.directory("OBSERVER_REPLAY_DIR"), reader.day("OBSERVER_REPLAY_DAY")
+    dsn = reader.text("OBSERVER_REPLAY_POSTGRES_DSN")
+    if dsn and dsn == reader.text("OBSERVER_POSTGRES_DSN"):
+        # The value itself is never part of the message.
+        reader.problems.append("OBSERVER_REPLAY_POSTGRES_DSN is OBSERVER_POSTGRES_DSN; give a replay its own database")
+    return Replay(directory, day, reader.number("OBSERVER_REPLAY_SPEED", 0.01, 100_000))
 
 
 def _read_app_keys(values: Mapping[str, str], problems: list[str]) -> tuple[AppKey, ...]:

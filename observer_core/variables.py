@@ -81,7 +81,21 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable("KIS_USER_AGENT", "Mozilla/5.0 (X11; Linux x86_64) observer", "User-Agent header", group=_BROKER),
     Variable(
-        "OBSERVER_SOURCE", "kis", "Name of the feed, written into every record: kis or sim", "kis|sim", _COLLECTION
+        "OBSERVER_SOURCE",
+        "kis",
+        "The feed, written into every record: kis, sim (the same adapter at another address) or replay",
+        "kis|sim|replay",
+        _COLLECTION,
+    ),
+    Variable("OBSERVER_REPLAY_DIR", "", "Data directory of the recording; for the source replay", group=_COLLECTION),
+    Variable("OBSERVER_REPLAY_DAY", "", "Its day; for the source replay", "YYYY-MM-DD", _COLLECTION),
+    Variable("OBSERVER_REPLAY_SPEED", "1", "So many times as fast as it was recorded", "times", _COLLECTION),
+    Variable(
+        "OBSERVER_REPLAY_POSTGRES_DSN",
+        "",
+        "Database of a replay, never that of a collection; empty = no Postgres writer while replaying",
+        group=_COLLECTION,
+        secret=True,
     ),
     Variable("OBSERVER_SWING_SHARDS", "4", "Processes that share the sweep of the universe", "processes", _COLLECTION),
     Variable(

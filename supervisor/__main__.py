@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        installation = _demo_installation(options) if options.demo else _installation(os.environ)
+        installation = _demo_installation(options) if options.demo else _installation(_environment(options))
     except ConfigError as error:
         for problem in error.problems:
             sys.stderr.write(f"configuration: {problem}\n")
@@ -100,6 +100,10 @@ def run(installation: Installation, limits: Limits, *, standby: bool = False) ->
             return ExitCode.OK
         for warning in settings.warnings:
             _logger.warning(warning)
+        if settings.replay is not None:
+            from observer_core.services.replay import begin_replay
+
+            begin_replay(settings, installation.clock)
         _logger.info("supervisor started", extra={"pid": os.getpid(), "data": str(settings.data_dir)})
         return _arbiter(installation, limits, tenure.close).run()
 
@@ -126,7 +130,45 @@ def _installation(environment: Mapping[str, str]) -> Installation:
     unfit = [problem.text for problem in directory_problems(settings) if problem.fatal]
     if unfit:
         raise ConfigError(unfit)
+    if settings.replay is not None:
+        return _replay_installation(settings)
+    if settings.paths.replay.exists():
+        raise ConfigError(
+            f"OBSERVER_DATA_DIR={settings.data_dir} holds a replay; a collection beside it could not be told apart; "
+            "choose another directory"
+        )
     return Installation(settings, compose(settings))
+
+
+def _replay_installation(settings: Settings) -> Installation:
+    # Imported here: a collection reads no archive.
+    from observer_core.services.replay import plan_replay
+
+    plan_replay(settings, SystemClock())
+    return Installation(settings, compose(settings), shard_spec=None)
+
+
+def _environment(options: argparse.Namespace) -> Mapping[str, str]:
+    """Return the environment with what the options for a replay say."""
+    if not options.replay:
+        return os.environ
+    into = Path(options.replay_into).resolve()
+    run_directory = tempfile.mkdtemp(prefix="observer-")
+    sys.stdout.write(f"replay into {into}; to look at it: OBSERVER_RUN_DIR={run_directory} observer-tui\n")
+    sys.stdout.flush()
+    return {
+        **os.environ,
+        "OBSERVER_SOURCE": "replay",
+        "OBSERVER_REPLAY_DIR": str(Path(options.replay).resolve()),
+        "OBSERVER_REPLAY_DAY": options.replay_day,
+        "OBSERVER_REPLAY_SPEED": str(options.replay_speed),
+        "OBSERVER_DATA_DIR": str(into / "data"),
+        "OBSERVER_LOG_DIR": str(into / "logs"),
+        "OBSERVER_CONFIG_DIR": str(into / "config"),
+        "KIS_TOKEN_CACHE_DIR": str(into / "secrets"),
+        "OBSERVER_RUN_DIR": run_directory,
+        "OBSERVER_HTTP_PORT": "0",
+    }
 
 
 def _demo_installation(options: argparse.Namespace) -> Installation:
@@ -163,6 +205,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--check-config", action="store_true", help="check the settings, list the children and leave")
     parser.add_argument(
         "--standby", action="store_true", help="wait for a running supervisor to stop, then take over within a second"
+    )
+    parser.add_argument("--replay", metavar="DIR", default="", help="replay a day that this data directory recorded")
+    parser.add_argument("--replay-day", metavar="YYYY-MM-DD", default="", help="which day")
+    parser.add_argument("--replay-speed", type=float, default=1.0, help="so many times as fast (default: 1)")
+    parser.add_argument(
+        "--replay-into", metavar="DIR", default=".replay", help="where the replay keeps its files (default: .replay)"
     )
     parser.add_argument("--demo", action="store_true", help="run against the built-in simulated exchange")
     parser.add_argument("--demo-directory", default=".demo", help="where the demo keeps its files (default: .demo)")

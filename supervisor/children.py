@@ -15,7 +15,7 @@ from observer_core.market.calendar import Calendar
 from observer_core.market.sessions import Phase, phase_at
 from observer_core.services.context import ChildContext
 from observer_core.services.scaling import shards_in_force
-from observer_core.settings import Settings
+from observer_core.settings import Replay, Settings
 from supervisor.specs import ChildSpec
 
 _PHASES_A_WEEK = 7 * 16
@@ -42,11 +42,12 @@ class ServiceMain:
 def compose(settings: Settings) -> tuple[ChildSpec, ...]:
     """Return the children of a configuration, in the order in which screens list them."""
     services = "observer_core.services"
-    swing = [sweeping_shard(index) for index in range(shards_in_force(settings))]
-    scalp = [
-        _child(f"scalp-{index}", "scalp", ServiceMain(f"{services}.scalp"), index)
-        for index in range(len(settings.app_keys))
-    ]
+    if settings.replay is None:
+        swing = [sweeping_shard(index) for index in range(shards_in_force(settings))]
+        scalp = [_streaming_shard(index) for index in range(len(settings.app_keys))]
+    else:
+        # Each recorded shard is replayed by the one of its name.
+        swing, scalp = _recorded_shards(settings.replay)
     writers = [_child("jsonl", "writer", ServiceMain(f"{services}.writer", "run_jsonl"))]
     if settings.postgres_dsn is not None:
         writers.append(_child("postgres", "writer", ServiceMain(f"{services}.writer", "run_postgres"), 1))
@@ -55,6 +56,22 @@ def compose(settings: Settings) -> tuple[ChildSpec, ...]:
         _child("maintenance", "maintenance", ServiceMain(f"{services}.maintenance")),
     ]
     return (*swing, *scalp, *writers, *others)
+
+
+def _recorded_shards(replay: Replay) -> tuple[list[ChildSpec], list[ChildSpec]]:
+    # Imported here: only a replay reads archives.
+    from observer_core.services.recording import Recording
+
+    numbers: dict[str, list[int]] = {"swing": [], "scalp": []}
+    for shard in Recording(replay.directory, replay.day).shards:
+        kind, _, number = shard.partition("-")
+        if number.isdigit():
+            numbers[kind].append(int(number))
+    return [*map(sweeping_shard, numbers["swing"])], [*map(_streaming_shard, numbers["scalp"])]
+
+
+def _streaming_shard(index: int) -> ChildSpec:
+    return _child(f"scalp-{index}", "scalp", ServiceMain("observer_core.services.scalp"), index)
 
 
 def sweeping_shard(index: int) -> ChildSpec:

@@ -21,6 +21,7 @@ from observer_core.services.config_watch import DirectoryWatch, is_mounted_file
 from observer_core.services.context import ChildContext
 from observer_core.services.event_journal import EventJournal
 from observer_core.services.maintenance_archive import keep_archive
+from observer_core.services.recorded_universe import RecordedUniverse
 from observer_core.services.universe import UniverseKeeper
 
 logger = logging.getLogger(__name__)
@@ -45,9 +46,15 @@ class Maintenance:
             state="starting",
         )
         self._watch = DirectoryWatch(self._settings.config_dir)
-        self._keeper = UniverseKeeper(self._settings, self._clock, self._events.tell)
+        self._keeper = self._universe_keeper()
         self._calendar = CalendarCheck(self._settings, self._clock, self._events.tell)
         self._reported: tuple[int, int] | None = None
+
+    def _universe_keeper(self) -> UniverseKeeper | RecordedUniverse:
+        replay = self._settings.replay
+        if replay is None:
+            return UniverseKeeper(self._settings, self._clock, self._events.tell)
+        return RecordedUniverse(replay.directory, replay.day, self._settings.paths)
 
     async def run(self) -> int:
         """Work until told to stop."""

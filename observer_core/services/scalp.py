@@ -29,6 +29,7 @@ from observer_core.quality.delays import delay_ns
 from observer_core.quality.rates import RateRule
 from observer_core.services.assignment import AssignmentWatch
 from observer_core.services.context import ChildContext
+from observer_core.services.feed import source_of
 from observer_core.services.pace import Pace
 from observer_core.services.rates_file import RatesFile
 from observer_core.services.shard import Shard, run_shard
@@ -381,4 +382,4 @@ async def _collect(shard: Shard) -> None:
 
 def run(context: ChildContext) -> int:
     """Be the scalp shard of one appkey."""
-    return run_shard(context, Track.SCALP, _collect)
+    return run_shard(context, Track.SCALP, source_of(context.settings.source, _collect))

@@ -22,6 +22,7 @@ from observer_core.quality.completeness import by_answers
 from observer_core.quality.rates import RateRule
 from observer_core.services.assignment import Assignment, AssignmentWatch
 from observer_core.services.context import ChildContext
+from observer_core.services.feed import source_of
 from observer_core.services.pace import Pace
 from observer_core.services.rates_file import RatesFile
 from observer_core.services.shard import Shard, run_shard
@@ -318,4 +319,4 @@ async def _collect(shard: Shard) -> None:
 
 def run(context: ChildContext) -> int:
     """Be a swing shard."""
-    return run_shard(context, Track.SWING, _collect)
+    return run_shard(context, Track.SWING, source_of(context.settings.source, _collect))

@@ -4,31 +4,26 @@ Both give the same thing, portions of batches with the numbers they were first w
 is ever in memory as a whole. What cannot be read is counted and passed over; a replay never stops for it.
 """
 
-import io
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple, TypeAlias
+from typing import IO, Any, NamedTuple
 
-import msgspec
 import zstandard
 
-from observer_core.archive.layout import SEALED_SUFFIX, parse_path
+from observer_core.archive.layout import parse_path
 from observer_core.errors import JournalError, MalformedMessage
 from observer_core.ids import Epoch, Seq, ShardName
 from observer_core.journal.files import list_segments
 from observer_core.journal.format import SegmentName
 from observer_core.journal.reader import SegmentReader
 from observer_core.messages import Batch, Book, Quote, Record, Rejection, Track, Trade, decode_batch
-from observer_core.sinks.jsonl_lines import LINE_PREFIX, LINE_TYPES
+from observer_core.sinks.archive_lines import LineDecoder, whole_lines
 
 logger = logging.getLogger(__name__)
 
 PORTION_RECORDS = 5_000
 """About so many records travel in one transaction: a fraction of a second, so that the live writer never waits long."""
-_PREFIX_FIELDS = len(LINE_PREFIX)
-_RECORD_TYPES = {line_type: record_type for record_type, line_type in LINE_TYPES.items()}
-_AnyLine: TypeAlias = Any
 
 
 class Range(NamedTuple):
@@ -141,7 +136,7 @@ class _Lines:
 
     def __init__(self, wanted: Range) -> None:
         self._wanted = wanted
-        self._decoder: msgspec.json.Decoder[_AnyLine] = msgspec.json.Decoder(_union())
+        self._decoder = LineDecoder()
         self._head: tuple[Any, ...] = ()
         self._first_seq = 0
         self._records: list[Record] = []
@@ -155,14 +150,11 @@ class _Lines:
             line: one line of the archive.
             fallback_ns: receipt of records that carry none: the beginning of their file's window.
         """
-        try:
-            parsed = self._decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        archived = self._decoder.decode(line)
+        if archived is None:
             self.unreadable += 1
             return None
-        values = msgspec.structs.astuple(parsed)
-        shard, epoch, seq, _day, *head = values[:_PREFIX_FIELDS]
-        record: Record = _RECORD_TYPES[type(parsed)](*values[_PREFIX_FIELDS:])
+        shard, epoch, seq, *head, record = archived
         received_ns = record.received_ns if isinstance(record, Trade | Quote | Book | Rejection) else fallback_ns
         if not self._wanted.holds(received_ns) and isinstance(record, Trade | Quote | Book):
             return None
@@ -208,18 +200,10 @@ def _archive_pieces(paths: Iterable[Path], wanted: Range) -> Iterator[_Piece]:
 
 
 def _file_pieces(path: Path, raw: IO[bytes], wanted: Range) -> Iterator[_Piece]:
-    sealed = path.name.endswith(SEALED_SUFFIX)
-    opened: Iterable[bytes] = raw
-    if sealed:
-        decompressed = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-        opened = io.BufferedReader(decompressed)
     lines = _Lines(wanted)
     batches: list[Batch] = []
     done_bytes = 0
-    for number, line in enumerate(opened, start=1):
-        if not line.endswith(b"\n"):
-            # The writer is in the middle of it, or a crash was: either way the journal has it.
-            break
+    for number, line in enumerate(whole_lines(path, raw), start=1):
         batch = lines.take(line, wanted.from_ns)
         if batch is not None:
             batches.append(batch)
@@ -229,13 +213,6 @@ def _file_pieces(path: Path, raw: IO[bytes], wanted: Range) -> Iterator[_Piece]:
             batches, done_bytes, lines.unreadable = [], at_bytes, 0
     last = lines.flush()
     yield _Piece([*batches, *([] if last is None else [last])], raw.tell() - done_bytes, lines.unreadable)
-
-
-def _union() -> Any:
-    union: Any = None
-    for line_type in LINE_TYPES.values():
-        union = line_type if union is None else union | line_type
-    return union
 
 
 def _entries(directory: Path) -> list[Path]:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from observer_core.errors import ConfigError
-from observer_core.settings import Secret, load_settings
+from observer_core.ids import DayNumber
+from observer_core.settings import Replay, Secret, load_settings
 from observer_core.variables import VARIABLES, env_template
 
 KEYS = {"KIS_APP_KEY": "k" * 36, "KIS_APP_SECRET": "s" * 180}
@@ -106,3 +107,33 @@ def test_a_secret_never_shows() -> None:
 def test_the_template_is_a_plain_env_file() -> None:
     lines = [line for line in env_template().splitlines() if line and not line.startswith("#")]
     assert [line.partition("=")[0] for line in lines] == [variable.name for variable in VARIABLES]
+
+
+def _replay(tmp_path: Path, **changes: str) -> dict[str, str]:
+    directories = {"OBSERVER_CONFIG_DIR": str(tmp_path), "OBSERVER_REPLAY_DIR": "/srv/recorded"}
+    return {**directories, "OBSERVER_SOURCE": "replay", "OBSERVER_REPLAY_DAY": "2026-11-20", **changes}
+
+
+def test_a_replay_needs_no_keys_and_never_the_collection_s_database(tmp_path: Path) -> None:
+    settings = load_settings(_replay(tmp_path, OBSERVER_POSTGRES_DSN="host=here", OBSERVER_REPLAY_SPEED="10"))
+    assert settings.replay == Replay(Path("/srv/recorded"), DayNumber(20261120), 10.0)
+    assert (settings.app_keys, settings.postgres_dsn, settings.force_open) == ((), None, True)
+    settings = load_settings(_replay(tmp_path, OBSERVER_REPLAY_POSTGRES_DSN="host=there"))
+    assert settings.postgres_dsn == Secret("host=there")
+
+
+def test_what_a_replay_lacks_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(
+            _replay(
+                tmp_path,
+                OBSERVER_REPLAY_DIR="",
+                OBSERVER_REPLAY_DAY="yesterday",
+                OBSERVER_POSTGRES_DSN="host=here password=hidden",
+                OBSERVER_REPLAY_POSTGRES_DSN="host=here password=hidden",
+            )
+        )
+    problems = "\n".join(caught.value.problems)
+    for word in ("OBSERVER_REPLAY_DIR=", "OBSERVER_REPLAY_DAY='yesterday'", "give a replay its own database"):
+        assert word in problems
+    assert "hidden" not in problems
