@@ -18,7 +18,8 @@ from observer_core.backup.verify import age_problem, success_digest, verify
 from observer_core.clock import NS_PER_S, Clock, kst_day
 
 DONE, FAILED, USAGE, NOBODY = 0, 1, 2, 3
-DEFAULT_SSH = "ssh -o BatchMode=yes"
+DEFAULT_SSH = "ssh -o BatchMode=yes -o ConnectTimeout=20 -o ServerAliveInterval=15"
+"""Never asks, and notices a line that went dead: a timer has nobody to answer it."""
 
 
 @dataclass(frozen=True, slots=True)

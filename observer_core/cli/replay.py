@@ -1,4 +1,4 @@
-"""`observerctl replay`: a range of the journals or of the archive into Postgres, with a dry run.
+"""`observerctl replay`: a range of the journals, the archive or backup packages into Postgres, with a dry run.
 
 Separate from `observerctl`, whose other commands ask the hub: this one needs files and a database and no hub.
 """
@@ -24,7 +24,10 @@ USAGE = 2
 Day = Annotated[str, typer.Option("--day", metavar="YYYY-MM-DD", help="One Korean day.")]
 From = Annotated[str, typer.Option("--from", metavar="TIME", help="First instant, ISO; Korean time without a zone.")]
 To = Annotated[str, typer.Option("--to", metavar="TIME", help="End, exclusive; the present when left out.")]
-SourceName = Annotated[str, typer.Option("--source", metavar="journal|jsonl", help="What to read.")]
+SourceName = Annotated[str, typer.Option("--source", metavar="journal|jsonl|backup", help="What to read.")]
+Store = Annotated[
+    Path | None, typer.Option("--store", help="Directory of backup packages; the server's own by default.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Count what would be inserted, insert nothing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The figures as JSON on standard output.")]
 
@@ -34,6 +37,7 @@ def replay_command(
     first: From = "",
     until: To = "",
     source: SourceName = "journal",
+    store: Store = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -43,9 +47,14 @@ def replay_command(
         settings = load_client_settings(os.environ)
         if settings.postgres_dsn is None:
             raise ConfigError("OBSERVER_POSTGRES_DSN is empty: set it to the database's connection string")
-        if source not in {"journal", "jsonl"}:
-            raise ConfigError(f"--source {source}: say journal or jsonl")
-        rejected = _run(settings.data_dir, settings.postgres_dsn, wanted, source, dry_run, as_json)
+        if source not in {"journal", "jsonl", "backup"}:
+            raise ConfigError(f"--source {source}: say journal, jsonl or backup")
+        place = {
+            "journal": settings.paths.journals,
+            "jsonl": settings.data_dir,
+            "backup": store or settings.paths.backups,
+        }[source]
+        rejected = _run((source, place), settings.postgres_dsn, wanted, dry_run, as_json)
     except ConfigError as error:
         print("\n".join(error.problems), file=sys.stderr)
         raise typer.Exit(USAGE) from error
@@ -56,19 +65,15 @@ def replay_command(
         raise typer.Exit(FAILED)
 
 
-def _run(
-    data_dir: Path, dsn: Secret, wanted_ns: tuple[int, int], source_name: str, dry_run: bool, as_json: bool
-) -> int:
+def _run(place: tuple[str, Path], dsn: Secret, wanted_ns: tuple[int, int], dry_run: bool, as_json: bool) -> int:
     """Replay and print; return how many records were rejected or unreadable."""
     # Imported here: the driver would cost every other command its quick start.
-    from observer_core.paths import Paths
     from observer_core.sinks.replay import ReplayFigures, replay
-    from observer_core.sinks.replay_sources import Range, archive_source, journal_source
+    from observer_core.sinks.replay_sources import Range, archive_source, backup_source, journal_source
 
     clock: Clock = SystemClock()
-    wanted = Range(*wanted_ns)
-    paths = Paths(*(data_dir,) * 5)
-    source = journal_source(paths.journals, wanted) if source_name == "journal" else archive_source(data_dir, wanted)
+    opened = {"journal": journal_source, "jsonl": archive_source, "backup": backup_source}[place[0]]
+    source = opened(place[1], Range(*wanted_ns))
 
     def say(figures: ReplayFigures) -> None:
         print(_progress(figures.read_bytes, figures.total_bytes, figures.records, figures.left_s), file=sys.stderr)

@@ -1,6 +1,6 @@
-"""Where a replay reads from: the shards' journals, or the JSONL archive, live and sealed files alike.
+"""Where a replay reads from: the shards' journals, the JSONL archive, live and sealed alike, or backup packages.
 
-Both give the same thing, portions of batches with the numbers they were first written with. A reader streams: no file
+All give the same thing, portions of batches with the numbers they were first written with. A reader streams: no file
 is ever in memory as a whole. What cannot be read is counted and passed over; a replay never stops for it.
 """
 
@@ -12,6 +12,9 @@ from typing import IO, Any, NamedTuple
 import zstandard
 
 from observer_core.archive.layout import parse_path
+from observer_core.backup.form import BackupError, packages_in
+from observer_core.backup.verify import success_digest
+from observer_core.clock import kst_day, kst_midnight_ns
 from observer_core.errors import JournalError, MalformedMessage
 from observer_core.ids import Epoch, Seq, ShardName
 from observer_core.journal.files import list_segments
@@ -24,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 PORTION_RECORDS = 5_000
 """About so many records travel in one transaction: a fraction of a second, so that the live writer never waits long."""
+_LAST_NS = kst_midnight_ns(20991231)
+"""End of a range without an end: days have eight digits."""
 
 
 class Range(NamedTuple):
@@ -79,6 +84,32 @@ def archive_source(archive: Path, wanted: Range, tracks: Sequence[Track] = tuple
             if window is not None and window.begins_ns < wanted.until_ns and wanted.from_ns < window.ends_ns:
                 files.append(path)
     return Source(sum(_size(path) for path in files), lambda: _portions(_archive_pieces(files, wanted)))
+
+
+def backup_source(store: Path, wanted: Range) -> Source:
+    """Return what the finished backup packages of a directory hold for a range.
+
+    Raises:
+        BackupError: a day of the range has a package that was never finished, or there is none at all.
+    """
+    first, last = kst_day(wanted.from_ns), kst_day(min(wanted.until_ns, _LAST_NS) - 1)
+    days = [day for day in packages_in(store) if first <= day <= last]
+    unfinished = [str(day) for day in days if not success_digest(store / str(day))]
+    if unfinished or not days:
+        what = (
+            f"without SUCCESS marker: {', '.join(unfinished)}" if unfinished else f"no package from {first} to {last}"
+        )
+        raise BackupError(f"{store}: {what}; see `observerctl backup verify --store {store}`")
+    parts = [archive_source(store / str(day) / "data", wanted) for day in days]
+    return Source(sum(part.total_bytes for part in parts), lambda: _chained(parts))
+
+
+def _chained(parts: list[Source]) -> Iterator[Portion]:
+    before_bytes = 0
+    for part in parts:
+        for portion in part.portions():
+            yield portion._replace(read_bytes=before_bytes + portion.read_bytes)
+        before_bytes += part.total_bytes
 
 
 class _Piece(NamedTuple):
