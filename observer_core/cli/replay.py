@@ -72,8 +72,14 @@ def _run(place: tuple[str, Path], dsn: Secret, wanted_ns: tuple[int, int], dry_r
     from observer_core.sinks.replay_sources import Range, archive_source, backup_source, journal_source
 
     clock: Clock = SystemClock()
-    opened = {"journal": journal_source, "jsonl": archive_source, "backup": backup_source}[place[0]]
-    source = opened(place[1], Range(*wanted_ns))
+    wanted = Range(*wanted_ns)
+    kind, directory = place
+    if kind == "journal":
+        source = journal_source(directory, wanted)
+    elif kind == "backup":
+        source = backup_source(directory, wanted)
+    else:
+        source = archive_source(directory, wanted)
 
     def say(figures: ReplayFigures) -> None:
         print(_progress(figures.read_bytes, figures.total_bytes, figures.records, figures.left_s), file=sys.stderr)
