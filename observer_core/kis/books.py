@@ -6,8 +6,9 @@ Separate from the trades because the record is another one; the rules of convers
 from typing import Final
 
 from observer_core.kis.fields import BOOK_FIELDS
+from observer_core.kis.numbers import NUMBER_LENGTH, Refused, numbers_of
 from observer_core.kis.times import midnight_before_ns, time_of_day_ns
-from observer_core.kis.trades import NUMBER_LENGTH, explain_number
+from observer_core.kis.trades import explain_number
 from observer_core.messages import Book, Rejection, Track
 from observer_core.quality.validation import is_symbol, judge_book
 
@@ -33,6 +34,7 @@ BOOK_MINIMUM_WIDTH: Final = _CUMULATIVE_VOLUME + 1
 _EXPECTED_SESSIONS = frozenset("ABCD")
 _LEVELS_FROM: Final[int] = _ASKS.start
 _LEVELS_UNTIL: Final[int] = _BID_SIZES.stop
+_convert_all = numbers_of(_LEVELS_UNTIL - _LEVELS_FROM)
 _LEVEL_FIELDS = range(_LEVELS_FROM, _LEVELS_UNTIL)
 _PRICE_FIELDS = frozenset({*range(_ASKS.start, _BIDS.stop), _EXPECTED_PRICE})
 _OPTIONAL = (_TOTAL_ASK_SIZE, _TOTAL_BID_SIZE, _CUMULATIVE_VOLUME)
@@ -71,10 +73,9 @@ def _convert(r: list[str], received_ns: int, raw: str, keep_raw: bool) -> Book |
     symbol, session_code = r[_SYMBOL], r[_SESSION]
     if not is_symbol(symbol):
         raise ValueError("bad_symbol")
-    if max(map(len, r[_LEVELS_FROM:_LEVELS_UNTIL])) > NUMBER_LENGTH:
-        raise ValueError("out_of_range")
-    asks, bids = tuple(map(int, r[_ASKS])), tuple(map(int, r[_BIDS]))
-    ask_sizes, bid_sizes = tuple(map(int, r[_ASK_SIZES])), tuple(map(int, r[_BID_SIZES]))
+    levels = _level_numbers(r)
+    asks, bids = levels[:_LEVELS], levels[_LEVELS : 2 * _LEVELS]
+    ask_sizes, bid_sizes = levels[2 * _LEVELS : 3 * _LEVELS], levels[3 * _LEVELS :]
     source_time_ns = midnight_before_ns(received_ns) + time_of_day_ns(r[_TIME])
     # Outside auctions these fields hold noise (price 0, change = -base).
     expected = session_code in _EXPECTED_SESSIONS
@@ -100,6 +101,16 @@ def _convert(r: list[str], received_ns: int, raw: str, keep_raw: bool) -> Book |
         judgement.reasons,
         raw if keep_raw else None,
     )
+
+
+def _level_numbers(record: list[str]) -> tuple[int, ...]:
+    texts = record[_LEVELS_FROM:_LEVELS_UNTIL]
+    try:
+        return _convert_all(texts)
+    except Refused:
+        if max(map(len, texts)) > NUMBER_LENGTH:
+            raise ValueError("out_of_range") from None
+        return tuple(map(int, texts))
 
 
 def _optional(text: str) -> int | None:

@@ -6,11 +6,13 @@ without looking; only a record that fails there is looked at field by field.
 """
 
 import re
+from operator import itemgetter
 from typing import Final
 
 from msgspec.structs import replace
 
 from observer_core.kis.fields import TRADE_FIELDS
+from observer_core.kis.numbers import NUMBER_LENGTH, Refused, numbers_of
 from observer_core.kis.times import midnight_before_ns, midnight_ns, time_of_day_ns
 from observer_core.messages import Quality, Rejection, Track, Trade
 from observer_core.quality.validation import ACCEPTED, is_symbol, judge_trade
@@ -43,15 +45,14 @@ _VENUE: Final = _INDEX["MARKET_CLS_CODE"]
 TRADE_MINIMUM_WIDTH: Final = _VI + 1
 """Fields that are read of every trade; MARKET_CLS_CODE behind them is newer and optional."""
 
-NUMBER_LENGTH: Final = 18
-"""Characters of the longest number that is believed: what is longer does not fit the 64 bits of wire and store."""
-
 _REQUIRED = (_PRICE, _VOLUME, _CUMULATIVE_VOLUME, _CUMULATIVE_VALUE)
 _PRICES = frozenset({_PRICE, _CHANGE, _OPEN, _HIGH, _LOW, _ASK, _BID, _VI})
 _OPTIONAL = (
     _OPEN, _HIGH, _LOW, _CHANGE, _ASK, _BID, _ASK_SIZE, _BID_SIZE, _TOTAL_ASK_SIZE, _TOTAL_BID_SIZE, _VI
 )  # fmt: skip
 _NUMBERS = (*_REQUIRED, *_OPTIONAL)
+_number_texts = itemgetter(*_NUMBERS)
+_convert_all = numbers_of(len(_NUMBERS))
 _INTEGER = re.compile(r"\s*-?[0-9]+\s*", re.ASCII)
 _FRACTION = re.compile(r"\s*-?[0-9]*\.[0-9]+\s*", re.ASCII)
 
@@ -116,10 +117,7 @@ def _convert(r: list[str], received_ns: int, raw: str, keep_raw: bool) -> Trade 
     (
         price, volume, cumulative_volume, cumulative_value, opened, high, low, change, ask, bid,
         ask_size, bid_size, total_ask_size, total_bid_size, vi_reference,
-    ) = [
-        (int(text) if len(text) <= NUMBER_LENGTH else _too_long()) if (text := r[index]) else None
-        for index in _NUMBERS
-    ]  # fmt: skip
+    ) = _numbers(r)  # fmt: skip
     if price is None or volume is None or cumulative_volume is None or cumulative_value is None:
         raise ValueError("empty")
     # By position, in the order of the struct: naming the arguments doubles the cost of a trade.
@@ -135,6 +133,14 @@ def _convert(r: list[str], received_ns: int, raw: str, keep_raw: bool) -> Trade 
     if judgement.rejected:
         return _rejection(r, received_ns, "validate", judgement.reasons, raw)
     return replace(trade, quality=judgement.quality, reasons=judgement.reasons)
+
+
+def _numbers(record: list[str]) -> tuple[int | None, ...]:
+    texts = _number_texts(record)
+    try:
+        return _convert_all(texts)
+    except Refused:
+        return tuple((int(text) if len(text) <= NUMBER_LENGTH else _too_long()) if text else None for text in texts)
 
 
 def _too_long() -> int:
