@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_DIR ?= .demo
 DURATION ?=
+GROUPS ?=
+RUNS ?=
+KEEP ?=
 SEED ?= 1
 
 .PHONY: help setup demo test test-all lint types contracts check bench chaos fmt lock console images
@@ -56,8 +59,8 @@ images: setup ## Dockerfile and compose file
 
 check: lint types contracts images test ## everything CI runs
 
-bench: setup ## measurements, one table
-	$(BIN)/python -m pytest -q -m bench -s tests/bench
+bench: setup ## measurements, one table, compared with the kept run: GROUPS="stages restart" RUNS=5 KEEP=1
+	$(BIN)/python -m tests.bench $(GROUPS) --runs $(or $(RUNS),5) $(if $(KEEP),--keep)
 
 chaos: setup ## seeded kills under load with the oracle: SEED=1 DURATION=60
 	$(BIN)/python -m tests.chaos --seed $(SEED) --duration $(or $(DURATION),60)

@@ -1,0 +1,1 @@
+"""The measurements: what each stage, each process and the whole cost, beside peers, kept to compare with."""
