@@ -68,6 +68,10 @@ class ProcessRow(_View, frozen=True, kw_only=True):
     expected_rate_per_s: float | None = None
     rate_low: str = ""
     """Why the rate of records is an alarm, "" while it is as expected."""
+    outage_s: float | None = None
+    """How long its last restart left a shard without data, by the gap record."""
+    errors_minute: int = 0
+    """Errors of the last 60 s, across its restarts."""
 
 
 class WriterRow(_View, frozen=True, kw_only=True):

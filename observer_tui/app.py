@@ -1,6 +1,5 @@
 """The console's keys and commands: each action changes the operator's state, asks the hub, or takes something away."""
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -15,14 +14,20 @@ from observer_core.clock import NS_PER_S, Clock
 from observer_tui import command_line
 from observer_tui.bindings import BINDINGS, available, binding_of
 from observer_tui.capture import row_text, save_capture
-from observer_tui.drawing_app import ConsoleOptions, DrawingApp
+from observer_tui.drawing_app import ConsoleOptions
+from observer_tui.errands import chosen_symbol
 from observer_tui.feed import Feed, LinkState
+from observer_tui.frame import Frame
 from observer_tui.looks import THEMES
-from observer_tui.orders import PlannedOrder, plan
+from observer_tui.ordering_app import OrderingApp
+from observer_tui.panes.gaps import gap_rows
 from observer_tui.panes.help import may_order
 from observer_tui.panes.processes import row_at
+from observer_tui.panes.slots import slot_rows
 from observer_tui.rows import SORTS, moved
-from observer_tui.ui_state import LANGUAGES, RATES_HZ, WINDOWS_S, Page, stepped
+from observer_tui.symbols import SORTS as SYMBOL_SORTS
+from observer_tui.symbols import moved_code
+from observer_tui.ui_state import FILTERED, LANGUAGES, RATES_HZ, WINDOWS_S, Page, stepped
 from observer_tui.widgets.pane import Pane
 
 _COPY_LIMIT = 60_000
@@ -31,7 +36,7 @@ _COPY_LIMIT = 60_000
 _LEAVE_WITHIN_NS = 2 * NS_PER_S
 
 
-class ConsoleApp(DrawingApp):
+class ConsoleApp(OrderingApp):
     """The console."""
 
     TITLE = "observer-tui"
@@ -45,7 +50,6 @@ class ConsoleApp(DrawingApp):
         super().__init__(feed, clock, options)
         self._capture_dir = options.capture_dir
         self._interrupted_ns = 0
-        self._asking: set[asyncio.Task[None]] = set()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Grey what needs a lease or a live link, hide what the page does not have."""
@@ -78,12 +82,6 @@ class ConsoleApp(DrawingApp):
     def _run(self, action: str) -> None:
         self.call_later(self.run_action, action)
 
-    def _later(self, work: Any) -> None:
-        """Run a question to the hub beside the screen."""
-        task = asyncio.create_task(work)
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
-
     # Pages and moving
 
     def action_page(self, name: str) -> None:
@@ -97,20 +95,24 @@ class ConsoleApp(DrawingApp):
         self.draw()
 
     def action_open(self) -> None:
-        """Open the selected process."""
+        """Open what is selected: a process, a shard's symbols, a symbol."""
         frame = self.frame
-        if frame.selected is not None and self.ui.page is Page.OVERVIEW:
+        if self.ui.page in (Page.SYMBOLS, Page.SLOTS):
+            code = chosen_symbol(frame)
+            if code:
+                self.ui = replace(self.ui, symbol=code).opened(Page.SYMBOL)
+        elif frame.selected is not None and self.ui.page is Page.OVERVIEW:
             self.ui = replace(self.ui, selected=frame.selected.row.name).opened(Page.PROCESS)
-            self.draw()
+        elif frame.selected is not None and self.ui.page is Page.PROCESS:
+            self.ui = replace(self.ui, symbol_filter=frame.selected.row.name, symbol="").opened(Page.SYMBOLS)
+        self.draw()
 
     async def action_back(self) -> None:
         """Close the prompt, else clear this page's filter, else go one page back."""
         if self.prompt is not None:
             self._close_prompt(cancelled=True)
-        elif self.ui.page is Page.OVERVIEW and self.ui.row_filter:
-            self.change(row_filter="")
-        elif self.ui.page is Page.EVENTS and self.ui.event_filter:
-            self.change(event_filter="")
+        elif self.ui.filter_text:
+            self._set_filter("")
         else:
             self.ui = self.ui.returned()
             self.draw()
@@ -118,12 +120,31 @@ class ConsoleApp(DrawingApp):
     def action_move(self, step: int) -> None:
         """Move the selection, or scroll a page that has none."""
         frame = self.frame
-        if self.ui.page in (Page.OVERVIEW, Page.PROCESS):
-            present = frame.selected.row.name if frame.selected is not None else ""
-            self.change(selected=moved(frame.rows, present, step))
-            return
-        end = len(frame.events()) if self.ui.page is Page.EVENTS else 200
-        self.change(scroll=max(0, min(end, self.ui.scroll + step)))
+        match self.ui.page:
+            case Page.OVERVIEW | Page.PROCESS:
+                self._select_process(step)
+            case Page.SYMBOLS | Page.SYMBOL:
+                self.change(symbol=moved_code(frame.symbols, frame.symbol, step))
+            case Page.SLOTS:
+                codes = [row.symbol for row in slot_rows(frame)]
+                place = codes.index(frame.ui.symbol) if frame.ui.symbol in codes else 0
+                self.change(symbol=codes[max(0, min(len(codes) - 1, place + step))] if codes else "")
+            case Page.LOGS:
+                # The end stays in view while nothing was scrolled: up goes back in time.
+                end = len(frame.replies.log.lines) if frame.replies.log is not None else 0
+                self.change(scroll=max(0, min(end, self.ui.scroll - step)))
+            case _:
+                self.change(scroll=max(0, min(_lines_of(frame), self.ui.scroll + step)))
+
+    def _select_process(self, step: int) -> None:
+        frame = self.frame
+        present = frame.selected.row.name if frame.selected is not None else ""
+        self.change(selected=moved(frame.rows, present, step))
+
+    def action_other(self, step: int) -> None:
+        """Take the next or previous process on the pages of one."""
+        self._select_process(step)
+        self.change(scroll=0)
 
     def on_pane_pressed(self, event: Pane.Pressed) -> None:
         """Select the clicked row; a second click opens it."""
@@ -146,12 +167,29 @@ class ConsoleApp(DrawingApp):
 
     def action_sort_step(self, step: int) -> None:
         """Take the next or previous sort order."""
-        names = list(SORTS)
-        self.change(sort=names[(names.index(self.ui.sort) + step) % len(names)])
+        field, names, present = self._sorting()
+        self.change(**{field: names[(names.index(present) + step) % len(names)]})
 
     def action_invert(self) -> None:
         """Turn the sort order round."""
-        self.change(inverted=not self.ui.inverted)
+        if self.ui.page is Page.SYMBOLS:
+            self.change(symbol_inverted=not self.ui.symbol_inverted)
+        else:
+            self.change(inverted=not self.ui.inverted)
+
+    def _sorting(self) -> tuple[str, list[str], str]:
+        """Return the field, the orders and the present order of the open page."""
+        if self.ui.page is Page.SYMBOLS:
+            return "symbol_sort", list(SYMBOL_SORTS), self.ui.symbol_sort
+        return "sort", list(SORTS), self.ui.sort
+
+    def action_map(self) -> None:
+        """Show the map instead of the table, or the table again, where there is no room for both."""
+        self.change(symbol_map=not self.ui.symbol_map)
+
+    def action_stacks(self) -> None:
+        """Show the stack dumps instead of the log, or the log again."""
+        self.change(log_kind="log" if self.ui.log_kind == "stacks" else "stacks", scroll=0)
 
     def action_severe(self) -> None:
         """Show only warnings and worse, or everything again."""
@@ -245,8 +283,7 @@ class ConsoleApp(DrawingApp):
 
     async def action_filter(self) -> None:
         """Type a filter."""
-        text = self.ui.event_filter if self.ui.page is Page.EVENTS else self.ui.row_filter
-        await self._open_prompt("/", text)
+        await self._open_prompt("/", self.ui.filter_text)
 
     async def action_command(self) -> None:
         """Type a command."""
@@ -275,7 +312,9 @@ class ConsoleApp(DrawingApp):
         self.draw()
 
     def _set_filter(self, text: str) -> None:
-        self.change(**{"event_filter" if self.ui.page is Page.EVENTS else "row_filter": text, "scroll": 0})
+        field = FILTERED.get(self.ui.page)
+        if field is not None:
+            self.change(**{field: text, "scroll": 0, **({"symbol": ""} if field == "symbol_filter" else {})})
 
     def on_prompt_typed(self, event: Any) -> None:
         """Filter while typing."""
@@ -287,6 +326,9 @@ class ConsoleApp(DrawingApp):
         self._close_prompt(cancelled=False)
         if event.sign == ":" and event.text.strip():
             self._command(event.text)
+        elif event.sign == "/" and event.text and self.ui.page is Page.SYMBOLS and len(self.frame.symbols) == 1:
+            # Typing a whole code means: show me that one.
+            self.action_open()
 
     def _command(self, text: str) -> None:
         intent = command_line.parse(text)
@@ -296,6 +338,8 @@ class ConsoleApp(DrawingApp):
         word, _, name = intent.argument.partition(" ")
         if intent.action in ("page", "order"):
             self._command_on(intent.action, word, name)
+        elif intent.action == "errand":
+            self._command_errand(word, name)
         elif intent.action == "write":
             self._run("write_mode")
         elif intent.action == "filter":
@@ -317,6 +361,21 @@ class ConsoleApp(DrawingApp):
             self._run(f"order({word!r})")
         else:
             self.notice("press W first: write mode is needed", "warn")
+
+    def _command_errand(self, word: str, argument: str) -> None:
+        if word == "symbol":
+            self.ui = replace(self.ui, symbol=argument.upper()).opened(Page.SYMBOL)
+            self.draw()
+        elif not may_order(self.frame):
+            self.notice("press W first: write mode is needed", "warn")
+        elif word in ("pin", "unpin"):
+            self.action_pin(argument.upper(), word)
+        elif word == "replay" and argument:
+            self.replay_day(argument)
+        elif word == "scale" and argument:
+            self.scale_to(argument)
+        else:
+            self._run(word)
 
     def _set_choice(self, intent: command_line.Intent) -> None:
         name, value = intent
@@ -346,54 +405,20 @@ class ConsoleApp(DrawingApp):
         """Choose the sort order from a list."""
         from observer_tui.widgets.dialogs import Choice, ChoiceDialog
 
-        options = tuple((name, self.words(name)) for name in SORTS)
-        focused = list(SORTS).index(self.ui.sort)
-        choice = Choice(self.words("Sort by"), (), options, focused, upright=True, expires=False)
-        self.push_screen(ChoiceDialog(choice, self.manner), lambda name: self.change(sort=name) if name else None)
+        field, names, present = self._sorting()
+        options = tuple((name, self.words(name)) for name in names)
+        choice = Choice(self.words("Sort by"), (), options, names.index(present), upright=True, expires=False)
+        self.push_screen(ChoiceDialog(choice, self.manner), lambda name: self.change(**{field: name}) if name else None)
 
-    def action_write_mode(self) -> None:
-        """Give write mode back, or ask for it with a reason."""
-        from observer_tui.widgets.dialogs import TextDialog
 
-        if self.ui.may_order(self._clock.now_ns()):
-            self._later(self._give_back())
-            return
-        if self.store.link.state is not LinkState.LIVE:
-            self.notice("not while the link is down", "warn")
-            return
-        label = self.words("Reason (everybody sees it; ends after ten minutes):")
-        self.push_screen(TextDialog(self.words("Ask for write mode"), label, self.manner), self._with_reason)
-
-    def _with_reason(self, reason: str | None) -> None:
-        if reason:
-            self._later(self._take_lease(reason))
-        elif reason is not None:
-            self.notice("a reason is needed", "warn")
-
-    async def _take_lease(self, reason: str) -> None:
-        self.say(await self._desk.take_lease(self.ui, reason))
-
-    async def _give_back(self) -> None:
-        self.say(await self._desk.give_back(self.ui))
-
-    def action_order(self, verb: str) -> None:
-        """Ask for confirmation of an order for the selected row, as it is shown now."""
-        from observer_tui.widgets.dialogs import Choice, ChoiceDialog
-
-        frame = self.frame
-        if frame.selected is None:
-            return
-        planned = plan(verb, frame.selected, frame)
-        if isinstance(planned, str):
-            self.notice(planned, "warn")
-            return
-        options = (("", self.words("Cancel")), ("yes", self.words(planned.verb)))
-        choice = Choice(planned.question, planned.consequences, options)
-        self.push_screen(ChoiceDialog(choice, self.manner), lambda answer: self._confirmed(answer, planned))
-
-    def _confirmed(self, answer: str | None, planned: PlannedOrder) -> None:
-        if answer:
-            self._later(self._send(planned))
-
-    async def _send(self, planned: PlannedOrder) -> None:
-        self.say(await self._desk.send(self.ui, planned))
+def _lines_of(frame: Frame) -> int:
+    """Return how far a page can be scrolled that has no selection."""
+    match frame.ui.page:
+        case Page.EVENTS:
+            return len(frame.events())
+        case Page.GAPS:
+            return len(gap_rows(frame))
+        case Page.AUDIT:
+            return len(frame.replies.audit.rows) if frame.replies.audit is not None else 0
+        case _:
+            return 200

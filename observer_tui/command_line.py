@@ -18,16 +18,34 @@ _PAGES = {
     "process": "process",
     "pr": "process",
     "sh": "process",
+    "symbols": "symbols",
+    "universe": "symbols",
+    "slots": "slots",
+    "gaps": "gaps",
     "storage": "storage",
     "st": "storage",
     "disk": "storage",
+    "logs": "logs",
+    "log": "logs",
     "events": "events",
     "ev": "events",
-    "log": "events",
+    "audit": "audit",
     "help": "help",
     "h": "help",
 }
-_ORDERS = {"restart": "restart", "pause": "pause", "resume": "pause"}
+_ORDERS = {"restart": "restart", "pause": "pause", "resume": "pause", "release": "pause"}
+_ERRANDS = {
+    "symbol": "symbol",
+    "sym": "symbol",
+    "pin": "pin",
+    "unpin": "unpin",
+    "plan": "universe",
+    "apply": "universe",
+    "replay": "replay",
+    "scale": "scale",
+    "ack": "acknowledge",
+}
+_NEEDS_ARGUMENT = frozenset({"symbol", "pin", "unpin"})
 _PLAIN = {
     "q": "detach",
     "quit": "detach",
@@ -51,7 +69,7 @@ _WITH_ARGUMENT = {
     "theme": "theme",
 }
 
-COMMANDS = tuple(sorted({*_PAGES, *_ORDERS, *_PLAIN, *_WITH_ARGUMENT}))
+COMMANDS = tuple(sorted({*_PAGES, *_ORDERS, *_ERRANDS, *_PLAIN, *_WITH_ARGUMENT}))
 """Every word that is understood, for completion."""
 
 
@@ -63,6 +81,10 @@ def parse(text: str) -> Intent | str:
         return Intent("page", f"{_PAGES[word]} {argument}".strip())
     if word in _ORDERS:
         return Intent("order", f"{_ORDERS[word]} {argument}".strip())
+    if word in _ERRANDS:
+        if _ERRANDS[word] in _NEEDS_ARGUMENT and not argument:
+            return f"{word} needs the code of a symbol"
+        return Intent("errand", f"{_ERRANDS[word]} {argument}".strip())
     if word in _PLAIN:
         return Intent(_PLAIN[word])
     if word in _WITH_ARGUMENT:

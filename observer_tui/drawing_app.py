@@ -4,6 +4,7 @@ Decisions are elsewhere (`store`, `pages`, `order_desk`); this module only conne
 """
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,17 @@ from textual.events import Mount, Resize
 from textual.screen import Screen
 from textual.timer import Timer
 
-from observer_core.clock import Clock
-from observer_tui.feed import Feed
+from observer_core.clock import NS_PER_S, Clock
+from observer_core.errors import LinkError
+from observer_core.view import Question, SystemView
+from observer_tui.feed import Feed, LinkState
 from observer_tui.frame import Frame
 from observer_tui.glyphs import ASCII, BLOCKS
+from observer_tui.inquiries import due_after_ns, question_of, subject_of
 from observer_tui.lines import Role, text_of
-from observer_tui.order_desk import OrderDesk, Outcome, follow
-from observer_tui.pages import Placed, draw_page
+from observer_tui.order_desk import OrderDesk, Outcome, follow, new_request_id
+from observer_tui.pages import draw_page
+from observer_tui.placing import Placed
 from observer_tui.store import Store
 from observer_tui.terminal_app import TerminalApp
 from observer_tui.ui_state import RATES_HZ, UiState, stepped
@@ -64,18 +69,24 @@ class DrawingApp(TerminalApp):
         self.prompt: Any = None
         """The open prompt (`widgets.prompt.Prompt`, imported when first needed)."""
         self._follower: asyncio.Task[None] | None = None
+        self._inquirer: asyncio.Task[None] | None = None
+        self._wanting = asyncio.Event()
+        """Set when the open page wants to know something else than before."""
+        self._wanted: tuple[object, ...] = ()
 
     async def on_mount(self, _event: Mount) -> None:
         """Draw at once, then follow the feed."""
         self.draw()
         await self.feed.start()
         self._follower = asyncio.create_task(self._follow())
+        self._inquirer = asyncio.create_task(self._inquire())
         self.set_tick()
 
     async def on_unmount(self) -> None:
         """Stop following and free the sockets."""
-        if self._follower is not None:
-            self._follower.cancel()
+        for task in (self._follower, self._inquirer):
+            if task is not None:
+                task.cancel()
         await self.feed.close()
 
     async def _follow(self) -> None:
@@ -86,6 +97,29 @@ class DrawingApp(TerminalApp):
             if self._accept() or (first and self.store.view is not None):
                 self.draw()
 
+    async def _inquire(self) -> None:
+        """Ask for what the open page shows beyond the view: at once when that changes, then whenever it is due."""
+        while True:
+            self._wanting.clear()
+            question = self._question()
+            if question is not None and self.store.link.state is LinkState.LIVE and self.ui.frozen_ns is None:
+                with contextlib.suppress(LinkError):  # the first line says that the link is broken
+                    self.store.take_answer(await self.feed.ask(question))
+                if subject_of(question) == self._subject():
+                    self.draw()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(due_after_ns(self.ui) / NS_PER_S):
+                    await self._wanting.wait()
+
+    def _question(self) -> Question | None:
+        selected = self.frame.selected
+        process = selected.row.name if selected is not None else ""
+        return question_of(self.ui, process, self.store.replies, new_request_id())
+
+    def _subject(self) -> tuple[object, ...]:
+        question = self._question()
+        return () if question is None else subject_of(question)
+
     def _accept(self) -> bool:
         before = self.store.view
         changed = self.store.accept(self.feed.view, self.feed.link, self._clock.now_ns())
@@ -94,10 +128,14 @@ class DrawingApp(TerminalApp):
             news = follow(self.ui, before, after)
             if news is not None:
                 self.say(news)
+            self.took_view(after)
             if before is not None and before.hub_epoch != after.hub_epoch and self.ui.lease is not None:
                 self.ui = replace(self.ui, lease=None)
                 self.notice("write mode has ended", "warn")
         return changed
+
+    def took_view(self, view: SystemView) -> None:
+        """Hear of a newer view; a place for what waits for something in it."""
 
     def set_tick(self) -> None:
         """Draw at the chosen rate from now on."""
@@ -141,6 +179,10 @@ class DrawingApp(TerminalApp):
             for pane in placed:
                 self._show(base, pane)
         self.placed = wanted
+        subject = self._subject()
+        if subject != self._wanted:
+            self._wanted = subject
+            self._wanting.set()
 
     def _show(self, base: Screen[Any], pane: Placed) -> None:
         widget = self._panes.get(pane.name)

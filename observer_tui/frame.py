@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+from observer_core.details import SymbolRow
 from observer_core.messages import Event
 from observer_core.view import SystemView
 from observer_tui.conditions import Verdict, is_stale
 from observer_tui.feed import LinkFacts
 from observer_tui.glyphs import Glyphs
+from observer_tui.inquiries import NOTHING_ASKED, Replies
 from observer_tui.meters import Meters
 from observer_tui.rows import RowFacts, matching_events, visible_rows
 from observer_tui.ui_state import UiState
@@ -30,6 +32,8 @@ class Frame:
     glyphs: Glyphs
     rows: tuple[RowFacts, ...]
     """The process rows that pass the filter, in the chosen order."""
+    replies: Replies = NOTHING_ASKED
+    """What the open page asked the hub for."""
     version: str = ""
 
     @property
@@ -42,6 +46,20 @@ class Frame:
         """Return the selected row; the first one while the operator has not chosen."""
         chosen = next((row for row in self.rows if row.row.name == self.ui.selected), None)
         return chosen or (self.rows[0] if self.rows else None)
+
+    @property
+    def symbols(self) -> list[SymbolRow]:
+        """Return the symbols that pass the filter, in the chosen order."""
+        table = self.replies.symbols
+        return [] if table is None else table.chosen(self.ui)
+
+    @property
+    def symbol(self) -> str:
+        """Return the code of the selected symbol, the first one while the operator has not chosen."""
+        rows = self.symbols
+        if self.ui.symbol or not rows:
+            return self.ui.symbol
+        return rows[0].code
 
     def events(self, subject: str = "") -> list[Event]:
         """Return the events that pass the filters, newest first; only those of one process if a subject is given."""

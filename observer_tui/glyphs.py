@@ -25,13 +25,15 @@ class Glyphs:
     full: str
     empty: str
     live: str
+    ages: str
+    """Age classes of the freshness map, freshest first: the older, the denser."""
     dot: str
     arrow_down: str
     arrow_up: str
 
 
-BLOCKS = Glyphs("─", "│", "┌", "┐", "└", "┘", "▁▂▃▄▅▆▇█", "▁▂▃▄▅▆▇█", "█", "░", "●", "·", "▼", "▲")
-ASCII = Glyphs("-", "|", "+", "+", "+", "+", "_.:-=+*#@", ".:#", "#", ".", "*", "-", "v", "^")
+BLOCKS = Glyphs("─", "│", "┌", "┐", "└", "┘", "▁▂▃▄▅▆▇█", "▁▂▃▄▅▆▇█", "█", "░", "●", "·░▒▓█", "·", "▼", "▲")
+ASCII = Glyphs("-", "|", "+", "+", "+", "+", "_.:-=+*#@", ".:#", "#", ".", "*", ".:+*#", "-", "v", "^")
 
 
 def ceiling(values: Sequence[float | None]) -> float:

@@ -38,7 +38,7 @@ class OrderDesk:
 
     async def take_lease(self, ui: UiState, reason: str) -> Outcome:
         """Ask for ten minutes of write mode."""
-        question = AcquireLease(request_id=_new_id(), operator=self._operator, reason=reason)
+        question = AcquireLease(request_id=new_request_id(), operator=self._operator, reason=reason)
         try:
             answer = await self._feed.ask(question)
         except LinkError as error:
@@ -50,7 +50,7 @@ class OrderDesk:
 
     async def give_back(self, ui: UiState) -> Outcome:
         """End write mode; it ends here even when nobody answers."""
-        question = AcquireLease(request_id=_new_id(), operator=self._operator, reason="given back", seconds=0)
+        question = AcquireLease(request_id=new_request_id(), operator=self._operator, reason="given back", seconds=0)
         ended = replace(ui, lease=None)
         try:
             answer = await self._feed.ask(question)
@@ -60,16 +60,18 @@ class OrderDesk:
             return Outcome(ended, answer.error, "warn")
         return Outcome(ended, Words(ui.language)("write mode given back"), "ok")
 
-    async def send(self, ui: UiState, order: PlannedOrder) -> Outcome:
-        """Send a confirmed order once."""
+    async def send(self, ui: UiState, order: PlannedOrder, ticket: str = "") -> Outcome:
+        """Send a confirmed order once; `ticket` is its name where somebody waits for its end."""
         words = Words(ui.language)
         command = Command(
-            request_id=_new_id(),
+            request_id=ticket or new_request_id(),
             verb=order.verb,
             target=order.target,
             operator=self._operator,
             reason=ui.lease.reason if ui.lease is not None else "",
             generation=order.generation,
+            count=order.how_many,
+            option=order.option,
         )
         tracked = replace(ui, tracked=(*ui.tracked, command.request_id)[-16:])
         try:
@@ -100,9 +102,10 @@ def _progress(ui: UiState, ticket: TicketUpdate, words: Words) -> tuple[UiState,
         ui = replace(ui, tracked=tuple(one for one in ui.tracked if one != ticket.ticket))
     text = f"{words(ticket.verb)} {ticket.target}: {words(ticket.state)}"
     if ticket.text:
-        text += f", {ticket.text}"
+        text += f", {words.of_core(ticket.text)}"
     return ui, text, _ROLES.get(ticket.state, "warn")
 
 
-def _new_id() -> str:
+def new_request_id() -> str:
+    """Return a fresh identity of a question."""
     return os.urandom(8).hex()

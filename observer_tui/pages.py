@@ -4,13 +4,20 @@ A page is a list of placed panes that tile the screen without overlap; the widge
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
+from observer_tui.detail_pages import (
+    place_audit,
+    place_gaps,
+    place_logs,
+    place_process,
+    place_slots,
+    place_symbol,
+    place_symbols,
+)
 from observer_tui.frame import Frame
-from observer_tui.lines import Line, Span, boxed, fit_line
+from observer_tui.lines import Span, boxed, fit_line
 from observer_tui.panes.header import WIDE, draw_header, draw_second_line, draw_tiny
 from observer_tui.panes.help import draw_footer, draw_help_box
-from observer_tui.panes.process import draw_facts_box, draw_orders_box, draw_own_events_box, draw_plot_box
 from observer_tui.panes.processes import draw_table, draw_table_box
 from observer_tui.panes.storage import (
     draw_budgets_box,
@@ -24,26 +31,13 @@ from observer_tui.panes.storage import (
     writer_lines,
 )
 from observer_tui.panes.totals import draw_total_boxes, draw_total_lines
+from observer_tui.placing import Placed, in_row
 from observer_tui.ui_state import Page
 
 LEAST_WIDTH = 60
 LEAST_HEIGHT = 15
 TALL = 32
 """Lines from which boxes fit."""
-
-
-class Placed(NamedTuple):
-    """A pane at its place, in cells."""
-
-    name: str
-    x: int
-    y: int
-    width: int
-    height: int
-    lines: list[Line]
-
-
-Draw = Callable[[Frame, int, int], list[Line]]
 
 
 def draw_page(frame: Frame, width: int, height: int) -> list[Placed]:
@@ -59,15 +53,6 @@ def draw_page(frame: Frame, width: int, height: int) -> list[Placed]:
         *page(frame, width, body_top, body_height),
         Placed("footer", 0, height - 1, width, 1, [draw_footer(frame, width)]),
     ]
-
-
-def _row(frame: Frame, y: int, height: int, panes: list[tuple[str, int, Draw]]) -> list[Placed]:
-    """Return panes side by side; each gets its width, the last one what is left."""
-    placed, x = [], 0
-    for name, pane_width, draw in panes:
-        placed.append(Placed(name, x, y, pane_width, height, draw(frame, pane_width, height)))
-        x += pane_width
-    return placed
 
 
 def _overview(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
@@ -94,7 +79,7 @@ def _overview_large(frame: Frame, width: int, top: int, height: int) -> list[Pla
     y += table_height
     writers_width = width * 2 // 5
     half = (width - writers_width) // 2
-    placed += _row(
+    placed += in_row(
         frame,
         y,
         stores_height,
@@ -107,7 +92,7 @@ def _overview_large(frame: Frame, width: int, top: int, height: int) -> list[Pla
     y += stores_height
     rest = top + height - y
     budgets_width = width // 4
-    placed += _row(
+    placed += in_row(
         frame,
         y,
         rest,
@@ -135,31 +120,6 @@ def _overview_small(frame: Frame, width: int, top: int, height: int) -> list[Pla
     ]
 
 
-def _process(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
-    if width < WIDE:
-        facts_height = min(16 if height < 30 else 31, height - 5)
-        rest = height - facts_height
-        return [
-            Placed("facts", 0, top, width, facts_height, draw_facts_box(frame, width, facts_height)),
-            Placed("own-events", 0, top + facts_height, width, rest, draw_own_events_box(frame, width, rest)),
-        ]
-    half = width // 2
-    facts_height = min(16, height // 2)
-    plot_height = facts_height // 2
-    orders_height = min(8, max(4, (height - facts_height) // 3))
-    rest = height - facts_height - orders_height
-    right = width - half
-    lag_height = facts_height - plot_height
-    y = top + facts_height
-    return [
-        Placed("facts", 0, top, half, facts_height, draw_facts_box(frame, half, facts_height)),
-        Placed("plot-records", half, top, right, plot_height, draw_plot_box(frame, "records", right, plot_height)),
-        Placed("plot-lag", half, top + plot_height, right, lag_height, draw_plot_box(frame, "lag", right, lag_height)),
-        Placed("orders", 0, y, width, orders_height, draw_orders_box(frame, width, orders_height)),
-        Placed("own-events", 0, y + orders_height, width, rest, draw_own_events_box(frame, width, rest)),
-    ]
-
-
 def _storage(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
     writers = frame.view.writers if frame.view is not None else ()
     wanted = sum(4 + len(writer.current_files) for writer in writers) + 2
@@ -170,13 +130,13 @@ def _storage(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
         gaps_height = rest * 2 // 3
         return [
             Placed("writers", 0, top, width, writers_height, draw_writer_details(frame, width, writers_height)),
-            *_row(
+            *in_row(
                 frame,
                 top + writers_height,
                 gaps_height,
                 [("disk", half, draw_disk_box), ("gaps", width - half, draw_gaps_box)],
             ),
-            *_row(
+            *in_row(
                 frame, top + writers_height + gaps_height, rest - gaps_height, [("budgets", width, draw_budgets_box)]
             ),
         ]
@@ -209,8 +169,14 @@ def _help(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
 
 _PAGES: dict[Page, Callable[[Frame, int, int, int], list[Placed]]] = {
     Page.OVERVIEW: _overview,
-    Page.PROCESS: _process,
+    Page.PROCESS: place_process,
+    Page.SYMBOLS: place_symbols,
+    Page.SLOTS: place_slots,
+    Page.GAPS: place_gaps,
     Page.STORAGE: _storage,
+    Page.LOGS: place_logs,
     Page.EVENTS: _events,
+    Page.AUDIT: place_audit,
+    Page.SYMBOL: place_symbol,
     Page.HELP: _help,
 }

@@ -68,7 +68,7 @@ def change_line(feed: Feed, meters: Meters, now_ns: int, words: Words) -> dict[s
     view, link = feed.view, feed.link
     if view is not None:
         meters.observe(view)
-    verdict = verdict_of(view, link, meters, now_ns, words)
+    verdict = verdict_of(view, link, now_ns, words)
     return {
         "at_ns": now_ns,
         "verdict": verdict.word,
@@ -84,7 +84,7 @@ def change_line(feed: Feed, meters: Meters, now_ns: int, words: Words) -> dict[s
 
 def status_lines(view: SystemView, link: LinkFacts, meters: Meters, now_ns: int, words: Words) -> list[str]:
     """Return the state in five lines."""
-    verdict = verdict_of(view, link, meters, now_ns, words)
+    verdict = verdict_of(view, link, now_ns, words)
     conditions = [condition_of(row, view.market, now_ns) for row in view.processes]
     worst = [
         f"{row.name} {row.state}"

@@ -33,6 +33,7 @@ SORTS: dict[str, Callable[[RowFacts], float | str]] = {
     "state": lambda facts: facts.row.state,
     "records": lambda facts: facts.records_per_s or 0.0,
     "lag": lambda facts: facts.row.lag or 0.0,
+    "sweep": lambda facts: facts.row.sweep_s or 0.0,
     "errors": lambda facts: facts.errors_per_minute,
     "gaps": lambda facts: facts.row.open_gaps,
     "restarts": lambda facts: facts.row.restarts,
@@ -71,7 +72,7 @@ def facts_of(row: ProcessRow, view: SystemView, meters: Meters, now_ns: int) -> 
         records_per_s=meter.records_per_s(now_ns),
         bytes_per_s=meter.bytes_per_s(now_ns),
         calls_per_s=meter.calls_per_s(now_ns),
-        errors_per_minute=meter.errors_per_minute(),
+        errors_per_minute=row.errors_minute,
         cpu_share=meter.cpu_share(now_ns),
         silent_s=(now_ns - row.as_of_ns) / NS_PER_S if row.as_of_ns else None,
     )

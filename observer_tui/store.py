@@ -6,11 +6,12 @@ Widgets pull frames from here on the tick; nothing pushes into widgets.
 from copy import deepcopy
 from dataclasses import dataclass
 
-from observer_core.view import SystemView
+from observer_core.view import Answer, SystemView
 from observer_tui.conditions import is_stale, verdict_of
 from observer_tui.feed import LinkFacts, LinkState
 from observer_tui.frame import Frame, rows_of
 from observer_tui.glyphs import Glyphs
+from observer_tui.inquiries import NOTHING_ASKED, Replies
 from observer_tui.meters import Meters
 from observer_tui.ui_state import UiState
 from observer_tui.words import Words
@@ -23,6 +24,7 @@ class _Picture:
     view: SystemView | None
     link: LinkFacts
     meters: Meters
+    replies: Replies = NOTHING_ASKED
 
 
 class Store:
@@ -54,9 +56,18 @@ class Store:
         self._now.meters.advance(now_ns, live=link.state is LinkState.LIVE)
         return changed
 
+    @property
+    def replies(self) -> Replies:
+        """Return the newest answers, also while the display is frozen."""
+        return self._now.replies
+
+    def take_answer(self, answer: Answer) -> None:
+        """Take the answer to a page's question."""
+        self._now.replies = self._now.replies.with_answer(answer)
+
     def freeze(self) -> None:
         """Keep the present picture for the display."""
-        self._frozen = _Picture(self._now.view, self._now.link, deepcopy(self._now.meters))
+        self._frozen = _Picture(self._now.view, self._now.link, deepcopy(self._now.meters), self._now.replies)
 
     def thaw(self) -> None:
         """Show the present again."""
@@ -76,10 +87,11 @@ class Store:
             view=view,
             link=picture.link,
             meters=picture.meters,
-            verdict=verdict_of(view, picture.link, picture.meters, figures_ns, words),
+            verdict=verdict_of(view, picture.link, figures_ns, words),
             ui=ui,
             words=words,
             glyphs=self.glyphs,
             rows=rows_of(view, picture.meters, ui, figures_ns),
+            replies=picture.replies,
             version=self.version,
         )

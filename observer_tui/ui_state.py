@@ -16,9 +16,28 @@ class Page(StrEnum):
 
     OVERVIEW = "overview"
     PROCESS = "process"
+    SYMBOLS = "symbols"
+    SLOTS = "slots"
+    GAPS = "gaps"
     STORAGE = "storage"
+    LOGS = "logs"
     EVENTS = "events"
+    AUDIT = "audit"
+    SYMBOL = "symbol"
+    """One symbol; opened from the lists, without a number."""
     HELP = "help"
+
+
+FILTERED: dict[Page, str] = {
+    Page.OVERVIEW: "row_filter",
+    Page.SYMBOLS: "symbol_filter",
+    Page.SLOTS: "slot_filter",
+    Page.GAPS: "gap_filter",
+    Page.LOGS: "log_filter",
+    Page.EVENTS: "event_filter",
+    Page.AUDIT: "audit_filter",
+}
+"""The field of `UiState` that holds the filter of a page."""
 
 
 WINDOWS_S = (60, 300, 900)
@@ -46,6 +65,18 @@ class UiState:
     inverted: bool = False
     row_filter: str = ""
     event_filter: str = ""
+    symbol: str = ""
+    """Code of the selected symbol."""
+    symbol_sort: str = "why"
+    symbol_inverted: bool = False
+    symbol_filter: str = ""
+    symbol_map: bool = False
+    """Whether a small screen shows the map instead of the table."""
+    slot_filter: str = ""
+    gap_filter: str = ""
+    log_kind: str = "log"
+    log_filter: str = ""
+    audit_filter: str = ""
     severe_only: bool = False
     scroll: int = 0
     """Lines that the scrolling part of the page (events, help) is moved from its start."""
@@ -71,6 +102,12 @@ class UiState:
         if not self.back:
             return replace(self, page=Page.OVERVIEW, scroll=0)
         return replace(self, page=self.back[-1], back=self.back[:-1], scroll=0)
+
+    @property
+    def filter_text(self) -> str:
+        """Return the filter of the open page."""
+        field = FILTERED.get(self.page)
+        return str(getattr(self, field)) if field is not None else ""
 
     def noticed(self, text: str, now_ns: int, role: Role = "plain") -> "UiState":
         """Return the state with a notice for the next seconds."""

@@ -6,7 +6,7 @@ Separate from the commands so that what is printed can be tested without a hub; 
 from collections.abc import Sequence
 
 from observer_core.clock import NS_PER_S, kst_datetime
-from observer_core.http.readiness import readiness
+from observer_core.http.verdict import Problem, verdict
 from observer_core.messages import TicketUpdate
 from observer_core.view import ProcessRow, SystemView, WriterRow
 
@@ -85,8 +85,8 @@ def ticket_line(ticket: TicketUpdate) -> str:
 
 def _headline(view: SystemView, now_ns: int) -> list[str]:
     age_s = max(0.0, (now_ns - view.as_of_ns) / NS_PER_S)
-    verdict = readiness(view, now_ns)
-    word = "STALE" if age_s > STALE_AFTER_S else "READY" if verdict.ready else "NOT READY"
+    found = verdict(view, now_ns)
+    word = "STALE" if age_s > STALE_AFTER_S else f"{found.word}, {'READY' if found.ready else 'NOT READY'}"
     until = "" if view.market.until_ns is None else f" until {kst_datetime(view.market.until_ns):%H:%M}"
     forced = " (simulated open)" if view.market.forced else ""
     up_s = None if view.started_ns is None else (now_ns - view.started_ns) / NS_PER_S
@@ -95,7 +95,18 @@ def _headline(view: SystemView, now_ns: int) -> list[str]:
         f"up {duration(up_s)}  market {view.market.phase}{until}{forced}  KST {kst_datetime(now_ns):%H:%M:%S}  "
         f"seq {view.seq}  age {duration(age_s)}  viewers {view.viewers}"
     )
-    return [first, *(f"  ! {problem}" for problem in verdict.failing)]
+    return [first, *(f"  ! {_problem_text(problem)}" for problem in found.problems)]
+
+
+def _problem_text(problem: Problem) -> str:
+    """Return a problem as one line."""
+    values: dict[str, object] = {}
+    for name, value in problem.values.items():
+        if isinstance(value, float):
+            values[name] = duration(value) if name.endswith("_s") else f"{value * 100:.0f} %"
+        else:
+            values[name] = value
+    return f"{problem.subject} {problem.form.format(**values)}".strip()
 
 
 def _process_table(rows: Sequence[ProcessRow], now_ns: int) -> list[str]:

@@ -185,6 +185,7 @@ class Hub:
         seen = self._state.seen
         seen.market = self._market(now_ns)
         seen.gaps = with_completeness(self._feed.gaps.view(now_ns), self._state.view.processes)
+        seen.outages_s = self._feed.gaps.outages_s()
         seen.alerts = self._alerts.rows()
         seen.budgets = self._budgets.rows(self._state.view.processes, self._clock)
         self._status_seq += 1

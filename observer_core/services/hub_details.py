@@ -83,7 +83,7 @@ class DetailDesk:
         kept = self._columns
         if kept is None or not 0 <= now_ns - kept.as_of_ns < COLUMNS_KEPT_NS:
             kept = self._columns = columns(self._feed.symbols, self._roster, self._around(now_ns), "")
-        return kept if known != kept.version else replace(kept, listing=None)
+        return kept if not known or known != kept.version else replace(kept, listing=None)
 
     def _volumes(self) -> dict[str, int]:
         readings = self._feed.symbols.readings

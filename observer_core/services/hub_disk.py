@@ -8,7 +8,9 @@ import os
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from statistics import median
 
 from observer_core.archive.disk_ladder import MEASURES, Ladder, Level
 from observer_core.archive.volumes import HeldBack, Usage, measure
@@ -18,8 +20,11 @@ from observer_core.settings import Settings
 from observer_core.view import DiskRow
 
 GROWTH_WINDOW_NS = 600 * NS_PER_S
-GROWTH_SPAN_NS = 20 * NS_PER_S
-"""A shorter observation says nothing about growth."""
+GROWTH_SPAN_NS = 300 * NS_PER_S
+"""A shorter observation says nothing about growth: a checkpoint or a sealed hour is larger than minutes of data."""
+
+GROWTH_STEP_NS = 10 * NS_PER_S
+"""One point is kept for so long: pairs of points are compared, so their number counts."""
 
 SETTLED_NS = 3_600 * NS_PER_S
 """A file that nobody wrote for so long is not expected to grow: its directory is not read again until it changes."""
@@ -39,16 +44,26 @@ class Growth:
         """Take the used bytes at an instant; a clock that went back begins anew."""
         if self._points and at_ns < self._points[-1][0]:
             self._points.clear()
+        if self._points and at_ns - self._points[-1][0] < GROWTH_STEP_NS:
+            return
         self._points.append((at_ns, used_bytes))
         while at_ns - self._points[0][0] > GROWTH_WINDOW_NS:
             self._points.popleft()
 
     def bytes_per_s(self) -> float | None:
-        """Return the mean growth over the window, negative when space was freed; None while the window is short."""
-        (first_ns, first_bytes), (last_ns, last_bytes) = self._points[0], self._points[-1]
-        if last_ns - first_ns < GROWTH_SPAN_NS:
+        """Return the usual growth over the window, negative when space was freed; None while the window is short.
+
+        The median of the slopes between points half a window apart (Theil and Sen): one file that comes or goes moves
+        a mean by gigabytes a day, and the median hardly.
+        """
+        points = self._points
+        if not points or points[-1][0] - points[0][0] < GROWTH_SPAN_NS:
             return None
-        return (last_bytes - first_bytes) / ((last_ns - first_ns) / NS_PER_S)
+        half = len(points) // 2
+        return median(
+            (later[1] - earlier[1]) / ((later[0] - earlier[0]) / NS_PER_S)
+            for earlier, later in zip(points, islice(points, half, None), strict=False)
+        )
 
 
 def time_to_full_s(free_bytes: int, growth_bytes_per_s: float | None) -> float | None:

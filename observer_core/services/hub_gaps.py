@@ -17,6 +17,8 @@ from observer_core.view import GapView, ProcessRow
 
 NEWEST_SHOWN = 8
 WORST_SHOWN = 20
+RESTART_LONGEST_S = 120.0
+"""A longer hole was an outage of more than the process: it says nothing about a restart."""
 _EXAMPLES = 5
 _TEXT_LIMIT = 100
 
@@ -38,6 +40,7 @@ class GapBook:
         self._rows: dict[str, GapRow] = {}
         """The last ones that were told of; the open ones are all there."""
         self._open_symbols: dict[str, tuple[str, ...]] = {}
+        self._outages_s: dict[str, float] = {}
 
     def add(self, gap: Gap | GapLine, now_ns: int) -> None:
         """Take one gap record; the same gap may come again, also open after closed."""
@@ -85,6 +88,10 @@ class GapBook:
             for symbol in symbols
         }
 
+    def outages_s(self) -> dict[str, float]:
+        """Return by shard how long its last restart left it without data, as far as it was a restart only."""
+        return dict(self._outages_s)
+
     def missed_of(self, symbol: str) -> int:
         """Return the shares of one symbol's trades of today that are proved to be missing."""
         return sum(volume for one, volume in self._missed.values() if one == symbol)
@@ -123,6 +130,10 @@ class GapBook:
             missed_volume=gap.missed_volume,
             detail=gap.detail[:_TEXT_LIMIT],
         )
+        if gap.reason == GapReason.RESTART and gap.until_ns is not None:
+            length_s = (gap.until_ns - gap.from_ns) / NS_PER_S
+            if length_s <= RESTART_LONGEST_S:
+                self._outages_s["-".join(gap.gap_id.split("-")[:2])] = round(length_s, 3)
         if gap.until_ns is None:
             self._open_symbols[gap.gap_id] = gap.symbols
         else:

@@ -14,6 +14,7 @@ SILENT_AFTER_NS = 3 * NS_PER_S
 """A running process that has not reported for so long is called silent."""
 
 _BACKLOG_WINDOW_NS = 10 * NS_PER_S
+_ERRORS_WINDOW_NS = 60 * NS_PER_S
 _BACKLOG_SPAN_NS = 2 * NS_PER_S
 
 
@@ -47,6 +48,28 @@ class Backlog:
         if last_ns - first_ns < _BACKLOG_SPAN_NS or drained <= 0:
             return None
         return round(last_bytes / (drained / ((last_ns - first_ns) / NS_PER_S)), 1)
+
+
+class RecentErrors:
+    """How many errors one process had in the last minute, across its restarts."""
+
+    __slots__ = ("_points", "_total")
+
+    def __init__(self) -> None:
+        self._total: int | None = None
+        self._points: deque[tuple[int, int]] = deque()
+
+    def take(self, errors_total: int, now_ns: int) -> int:
+        """Take the total of the moment; return the errors of the last 60 s. What was before the first is old."""
+        before = self._total
+        self._total = errors_total
+        if before is not None and errors_total != before:
+            # A new process counts from zero.
+            grown = errors_total - before if errors_total > before else errors_total
+            self._points.append((now_ns, grown))
+        while self._points and now_ns - self._points[0][0] > _ERRORS_WINDOW_NS:
+            self._points.popleft()
+        return sum(number for _, number in self._points)
 
 
 def current_status(report: ProcessReport | None, status: ProcessStatus | None, tree_ns: int) -> ProcessStatus | None:

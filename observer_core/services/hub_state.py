@@ -19,7 +19,14 @@ from observer_core.messages import (
     TreeReport,
     WriterStatus,
 )
-from observer_core.services.hub_rows import Backlog, ProcessReading, current_status, process_row, writer_row
+from observer_core.services.hub_rows import (
+    Backlog,
+    ProcessReading,
+    RecentErrors,
+    current_status,
+    process_row,
+    writer_row,
+)
 from observer_core.services.hub_slots import SlotBoard
 from observer_core.slot_messages import SlotStatus
 from observer_core.view import (
@@ -61,6 +68,8 @@ class Observations:
     leases: tuple[LeaseView, ...] = ()
     viewers: int = 0
     alerts: tuple[AlertRow, ...] = ()
+    outages_s: dict[str, float] = field(default_factory=dict)
+    """By shard: how long its last restart left it without data."""
     readings: dict[int, ProcessReading] = field(default_factory=dict)
     """By pid."""
 
@@ -79,6 +88,7 @@ class HubState:
         self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self._tickets: dict[str, TicketUpdate] = {}
         self._published_ns = 0
+        self._errors: dict[str, RecentErrors] = {}
 
     def add_tree(self, tree: TreeReport) -> None:
         """Take the supervisor's report of all its children; one that was scaled away is forgotten at once."""
@@ -188,7 +198,15 @@ class HubState:
         for name, status in self._statuses.items():
             if name not in used and now_ns - status.as_of_ns < STRANGER_KEPT_NS:
                 rows.append(process_row(name, None, status, self.seen.readings.get(status.pid), now_ns))
-        return rows
+        return [self._completed(row, now_ns) for row in rows]
+
+    def _completed(self, row: ProcessRow, now_ns: int) -> ProcessRow:
+        """Return a row with what no status says: errors of the last minute, and the hole of the last restart."""
+        errors = self._errors.setdefault(row.name, RecentErrors()).take(row.errors_total, now_ns)
+        outage_s = self.seen.outages_s.get(row.name)
+        if not errors and outage_s is None:
+            return row
+        return msgspec.structs.replace(row, errors_minute=errors, outage_s=outage_s)
 
     def _last_words(self, process: str) -> ProcessStatus | None:
         sink = next((sink for sink, name in self._writer_process.items() if name == process), None)

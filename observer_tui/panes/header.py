@@ -2,7 +2,7 @@
 
 from observer_core.clock import NS_PER_S
 from observer_tui.bindings import PAGE_KEYS
-from observer_tui.cells import cut, width_of
+from observer_tui.cells import cut, fit, width_of
 from observer_tui.conditions import tally
 from observer_tui.feed import LinkState
 from observer_tui.frame import Frame
@@ -12,6 +12,8 @@ from observer_tui.ui_state import Page
 
 WIDE = 120
 """Columns from which the long forms fit."""
+_SHORT_LABEL = 4
+"""Cells of a page's name where the long ones do not fit."""
 
 
 def draw_header(frame: Frame, width: int) -> Line:
@@ -144,8 +146,10 @@ def _tabs(frame: Frame, width: int) -> Line:
     for key, page, label in PAGE_KEYS:
         if page is frame.ui.page:
             spans.append(Span(f"[{key}]{words(label)}", "strong"))
-        else:
+        elif width >= WIDE:
             spans += [Span(f" {key} ", "key"), Span(words(label))]
+        else:
+            spans += [Span(key, "key"), Span(fit(words(label), _SHORT_LABEL, mark="").rstrip())]
         spans.append(Span(" "))
     room = width - _width(spans)
     if _reason_needs_a_line(frame, width):
@@ -156,7 +160,7 @@ def _tabs(frame: Frame, width: int) -> Line:
 
 def _choices(frame: Frame, width: int) -> str:
     words, ui = frame.words, frame.ui
-    text = ui.event_filter if ui.page is Page.EVENTS else ui.row_filter
+    text = ui.filter_text
     arrow = frame.glyphs.arrow_up if ui.inverted else frame.glyphs.arrow_down
     parts = [f"{words('filter')} {text}"] if text or width >= WIDE else []
     if not text and parts:

@@ -48,13 +48,13 @@ def _pairs(frame: Frame, facts: RowFacts) -> list[tuple[str, str, Role]]:
     share = percent(facts.cpu_share)
     texts: list[tuple[str, str, Role]] = [
         ("state", words(row.state), ROLE[facts.condition]),
-        ("kind", row.kind, "plain"),
+        ("kind", words(row.kind), "plain"),
         ("pid", UNKNOWN if row.pid is None else str(row.pid), "plain"),
         ("generation", str(row.generation), "plain"),
         ("uptime", duration(row.uptime_s), "plain"),
         ("restarts", count(row.restarts), "plain"),
         ("last exit", row.last_exit or UNKNOWN, "warn" if row.last_exit else "plain"),
-        ("note", row.note or UNKNOWN, "plain"),
+        ("note", words.of_core(row.note) or UNKNOWN, "plain"),
         ("reported", f"{age(facts.silent_s)}", "plain"),
         ("last record", age_ns(row.last_record_ns, frame.figures_ns), "plain"),
         ("lag", duration(row.lag), "plain"),
@@ -74,7 +74,7 @@ def _pairs(frame: Frame, facts: RowFacts) -> list[tuple[str, str, Role]]:
         ("reconnects", count(row.reconnects_total), "plain"),
         ("cpu", share, "plain"),
         ("memory", size(row.memory_bytes), "plain"),
-        ("last outage", duration(facts.meter.outage_s), "plain"),
+        ("last outage", duration(row.outage_s if row.outage_s is not None else facts.meter.outage_s), "plain"),
     ]
     return [(words(label), value, role) for label, value, role in texts]
 
@@ -117,7 +117,7 @@ def draw_orders_box(frame: Frame, width: int, height: int) -> list[Line]:
             Span(f" {clock_time(ticket.at_ns)} ", "dim"),
             cell(frame.words(ticket.verb), 8),
             cell(frame.words(ticket.state), 9, role),
-            Span(f"{ticket.text}  "),
+            Span(f"{frame.words.of_core(ticket.text)}  "),
             Span(f"{ticket.who}: {ticket.reason}", "dim"),
         ]
         lines.append(fit_line(spans, width - 2))

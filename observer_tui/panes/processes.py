@@ -69,10 +69,22 @@ def _note(facts: RowFacts, frame: Frame) -> str:
     row = facts.row
     if row.next_start_ns is not None and row.next_start_ns > frame.figures_ns:
         left = duration((row.next_start_ns - frame.figures_ns) / 1e9)
-        return frame.words("starts again in {time}", time=left) + (f": {row.last_exit}" if row.last_exit else "")
+        return frame.words("starts again in {time}", time=left) + (
+            f": {_exit_text(facts, frame)}" if row.last_exit else ""
+        )
     if facts.condition is Condition.DEGRADED and frame.view is not None:
         return degraded_text(row, frame.view.market, frame.words)
-    return row.note or (frame.words("last exit") + f": {row.last_exit}" if row.last_exit else "")
+    if row.note:
+        return frame.words.of_core(row.note)
+    return frame.words("last exit") + f": {_exit_text(facts, frame)}" if row.last_exit else ""
+
+
+def _exit_text(facts: RowFacts, frame: Frame) -> str:
+    """Return how a process last ended, cause and sentence in the operator's words."""
+    cause, colon, text = facts.row.last_exit.partition(": ")
+    if not colon:
+        return frame.words.of_core(cause)
+    return f"{frame.words(cause.replace('_', ' '))}: {frame.words.of_core(text)}"
 
 
 def _warn_if(test: Callable[[RowFacts], float]) -> Callable[[RowFacts], Role]:
@@ -148,8 +160,8 @@ def draw_row(frame: Frame, facts: RowFacts, width: int) -> Line:
     mark = f"{'>' if selected else ' '}{GLYPH[facts.condition]} "
     spans = [Span(mark, ROLE[facts.condition] if facts.condition else "plain")]
     note, columns = _note(facts, frame), columns_for(width)
-    if note and columns[-1] is _SHORT_SPARK:
-        # What is wrong matters more than the last minute's course.
+    if note and facts.condition is not Condition.OK and columns[-1] is _SHORT_SPARK:
+        # What is wrong now matters more than the last minute's course; what was, does not.
         columns = columns[:-1]
     for column in columns:
         role = column.role(facts) if column.role is not None else "plain"
@@ -165,7 +177,7 @@ def draw_sum(frame: Frame, width: int, hidden: int = 0) -> Line:
     rows = frame.rows
     collecting = [facts for facts in rows if _collecting(facts)]
     texts = {
-        "rec/s": rate(frame.meters.records_per_s(frame.figures_ns)),
+        "rec/s": rate(_total_rate(collecting)),
         "err/m": count(sum(facts.errors_per_minute for facts in rows)),
         "gaps": count(sum(facts.row.open_gaps for facts in rows)),
         "symb": count(sum(facts.row.symbols for facts in collecting)),
@@ -182,6 +194,12 @@ def draw_sum(frame: Frame, width: int, hidden: int = 0) -> Line:
     note = frame.words("+{count} rows", count=hidden) if hidden else ""
     line = _spaced(spans, Span(note, "warn"), width)
     return faded(line) if frame.is_old else line
+
+
+def _total_rate(rows: Sequence[RowFacts]) -> float | None:
+    """Return the records per second of the rows that are shown; None while none of them is known."""
+    known = [facts.records_per_s for facts in rows if facts.records_per_s is not None]
+    return sum(known) if known else None
 
 
 def _spaced(cells: Sequence[Span], note: Span, width: int) -> Line:

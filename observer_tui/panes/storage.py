@@ -1,8 +1,8 @@
 """Where records go: writers, gaps, disks and rate budgets. As boxes of the overview, and in full on their own page."""
 
+from observer_core.http.verdict import fills_soon
 from observer_core.view import BudgetRow, DiskRow, WriterRow
 from observer_tui.cells import width_of
-from observer_tui.conditions import fills_soon
 from observer_tui.frame import Frame
 from observer_tui.glyphs import bar
 from observer_tui.lines import Line, Role, Span, boxed, cell, faded, fit_line, sides
@@ -44,7 +44,7 @@ def writer_lines(frame: Frame, width: int) -> list[Line]:
         if writer.errors_total or writer.rejected_total:
             spans.append(Span(f" {words('errors')} {writer.errors_total + writer.rejected_total}", "bad"))
         if writer.note:
-            spans.append(Span(f" {writer.note}", "dim"))
+            spans.append(Span(f" {words.of_core(writer.note)}", "dim"))
         lines.append(fit_line(spans, width))
     return _aged(frame, lines)
 
@@ -64,7 +64,9 @@ def gap_lines(frame: Frame, width: int) -> list[Line]:
         ],
         width,
     )
-    return _aged(frame, [head, *(fit_line([Span(f" {text}", "dim")], width) for text in gaps.newest)])
+    return _aged(
+        frame, [head, *(fit_line([Span(f" {frame.words.of_core(text)}", "dim")], width) for text in gaps.newest)]
+    )
 
 
 def disk_lines(frame: Frame, width: int) -> list[Line]:
@@ -147,7 +149,7 @@ def event_lines(frame: Frame, width: int, subject: str = "") -> list[Line]:
                 cell(_SEVERITIES.get(event.severity, event.severity), 6, _severity_role(event.severity)),
                 cell(event.subject, 12, "label"),
                 *([cell(f" {event.name}", 16, "dim")] if width >= EVENT_NAMES_FROM else []),
-                Span(f" {event.text or event.name}"),
+                Span(f" {frame.words.of_core(event.text or event.name)}"),
             ],
             width,
         )
@@ -191,7 +193,7 @@ def draw_events_box(frame: Frame, width: int, height: int) -> list[Line]:
         event_lines(frame, width - 2)[: height - 2],
         (width, height),
         frame.glyphs,
-        frame.words("4 all events  ! only severe"),
+        frame.words("8 all events  ! only severe"),
     )
 
 

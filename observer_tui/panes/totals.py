@@ -30,7 +30,7 @@ def totals(frame: Frame) -> list[Total]:
     meters, words, at_ns = frame.meters, frame.words, frame.figures_ns
     points = list(meters.total)[-frame.ui.window_s :]
     lag = worst_lag(frame.view.writers) if frame.view is not None else None
-    errors = meters.errors_per_minute() if frame.view is not None else None
+    errors = sum(row.errors_minute for row in frame.view.processes) if frame.view is not None else None
     alarm: Role = "warn" if errors else "chart"
     records, written = meters.records_per_s(at_ns), meters.written_bytes_per_s(at_ns)
     return [

@@ -41,7 +41,7 @@ def test_enter_opens_and_escape_goes_back() -> None:
         assert "swing-1  running" in console.text
         await console.press("j")
         assert "swing-2  running" in console.text
-        await console.press("3", "4", "escape")
+        await console.press("6", "8", "escape")
         assert "last commit" in console.text
         await console.press("backspace", "escape", "escape", "escape")
         assert "Processes 9/9" in console.text
@@ -99,7 +99,7 @@ def test_rate_window_language_theme_and_severity_keys() -> None:
         assert "합계" in console.text
         await console.press("L", "T")
         assert console.app.ui.theme == "light"
-        await console.press("4", "exclamation_mark")
+        await console.press("8", "exclamation_mark")
         assert "Events 1 (only severe)" in console.text
         assert "stream closed" in console.text
 
@@ -219,7 +219,7 @@ def test_help_lists_every_binding() -> None:
 def test_the_palette_offers_the_same_actions() -> None:
     async def body(console: Console) -> None:
         offered = {command.title for command in console.app.get_system_commands(console.app.screen)}
-        assert "4 l  Events" in offered
+        assert "7 l  Logs" in offered
         assert not any("restart" in title for title in offered)
         await take_lease(console)
         offered = {command.title for command in console.app.get_system_commands(console.app.screen)}

@@ -63,7 +63,7 @@ def test_restart_names_the_consequence_and_cancel_has_the_focus() -> None:
         await take_lease(console)
         await console.press("j", "R")
         assert "restart swing-1?" in console.dialog
-        assert "500 symbols, usually under a second without data" in console.dialog
+        assert "500 symbols, without data until its next sweep of 3.4s" in console.dialog
         assert "other processes are untouched" in console.dialog
         assert "THE MARKET IS OPEN." in console.dialog
         assert "> Cancel <" in console.dialog

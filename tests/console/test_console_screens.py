@@ -9,14 +9,16 @@ import pytest
 
 from observer_core.clock import NS_PER_S
 from observer_core.messages import Event, TicketUpdate
-from observer_core.view import LeaseView, SystemView
+from observer_core.view import LeaseView, OverflowRow, SlotRow, SlotView, SystemView
 from observer_tui.feed import LinkFacts, LinkState
 from observer_tui.glyphs import ASCII, BLOCKS
+from observer_tui.inquiries import ASK_EVERY_NS, question_of
 from observer_tui.lines import text_of
 from observer_tui.pages import draw_page
 from observer_tui.store import Store
 from observer_tui.ui_state import Page, UiState
-from tests.fixtures.console_feed import OPENING_NS, shard, view_at
+from tests.fixtures.console_details import ScriptedDetails, code_of
+from tests.fixtures.console_feed import OPENING_NS, SetClock, shard, view_at
 
 pytestmark = pytest.mark.console
 
@@ -64,6 +66,55 @@ def troubled(second: float) -> SystemView:
     )
 
 
+TRIGGERS = ("rank", "volume_surge", "trade_velocity", "price_spike")
+
+
+def dying(second: float) -> SystemView:
+    """Return a moment in which a shard has died twice."""
+    view = view_at(second)
+    deaths = (
+        (OPENING_NS - 3_600 * NS_PER_S, "signal", "killed by signal 9"),
+        (OPENING_NS - 60 * NS_PER_S, "hang", "no progress, killed (killed by signal 6)"),
+    )
+    rows = {row.name: row for row in view.processes}
+    rows["swing-3"] = shard(3, second, restarts=2, deaths=deaths, deaths_by_cause={"signal": 1, "hang": 1})
+    return msgspec.structs.replace(view, processes=tuple(rows.values()))
+
+
+def slotted(second: float) -> SystemView:
+    """Return a moment with tick slots and with candidates that got none."""
+    view = view_at(second)
+    at_ns = view.as_of_ns
+    slots = tuple(
+        SlotRow(
+            appkey=0, slot=number, symbol=code_of(number), trigger="pin" if number == 1 else TRIGGERS[number % 4],
+            score=90.0 - number, since_ns=at_ns - (30 + 7 * number) * NS_PER_S,
+            dwell_until_ns=at_ns + (90 - 7 * number) * NS_PER_S, pinned=number == 1,
+            last_record_ns=None if number == 9 else at_ns - number * 200_000_000,
+        )
+        for number in range(41)
+    )  # fmt: skip
+    lost = tuple(
+        OverflowRow(symbol=code_of(100 + number), trigger=TRIGGERS[number % 4], score=40.0 - number,
+                    reason="every slot is held by a higher score", at_ns=at_ns - number * 9 * NS_PER_S)
+        for number in range(12)
+    )  # fmt: skip
+    view_of_slots = SlotView(
+        slots=slots, capacity=41, candidates_total=1_234, overflow_total=87, newest_overflow=lost,
+        mitigation_level=1, mitigation_reason="cpu above 90 % for 5 min", as_of_ns=at_ns,
+    )  # fmt: skip
+    return msgspec.structs.replace(view, slots=view_of_slots)
+
+
+def answer_page(store: Store, ui: UiState, now_ns: int) -> None:
+    """Give the page what it would ask the hub for."""
+    details = ScriptedDetails(SetClock(now_ns))
+    for page in (Page.SYMBOLS, ui.page):
+        question = question_of(replace(ui, page=page), ui.selected or "swing-0", store.replies, "q")
+        if question is not None and ui.page in ASK_EVERY_NS:
+            store.take_answer(details.answer(question))
+
+
 CASES = {
     "overview-160x48": ((160, 48), UiState(), view_at, LIVE, BLOCKS),
     "overview-80x24": ((80, 24), UiState(), view_at, LIVE, BLOCKS),
@@ -93,6 +144,22 @@ CASES = {
     "storage-160x48": ((160, 48), UiState(page=Page.STORAGE), troubled, LIVE, BLOCKS),
     "storage-80x24": ((80, 24), UiState(page=Page.STORAGE), view_at, LIVE, BLOCKS),
     "events-80x24": ((80, 24), UiState(page=Page.EVENTS, severe_only=True), troubled, LIVE, BLOCKS),
+    "process-log-160x48": ((160, 48), UiState(page=Page.PROCESS, selected="swing-3"), dying, LIVE, BLOCKS),
+    "symbols-160x48": ((160, 48), UiState(page=Page.SYMBOLS, symbol="100400"), view_at, LIVE, BLOCKS),
+    "symbols-80x24": ((80, 24), UiState(page=Page.SYMBOLS, symbol_filter="ㅎㅎ"), view_at, LIVE, BLOCKS),
+    "symbols-map-80x24": ((80, 24), UiState(page=Page.SYMBOLS, symbol_map=True), view_at, LIVE, ASCII),
+    "symbols-60x15": ((60, 15), UiState(page=Page.SYMBOLS), view_at, LIVE, BLOCKS),
+    "symbol-ko-160x48": (
+        (160, 48), UiState(page=Page.SYMBOL, symbol="100400", language="ko"), view_at, LIVE, BLOCKS,
+    ),
+    "symbol-80x24": ((80, 24), UiState(page=Page.SYMBOL, symbol="100070"), view_at, LIVE, BLOCKS),
+    "slots-160x48": ((160, 48), UiState(page=Page.SLOTS, symbol="100030"), slotted, LIVE, BLOCKS),
+    "slots-80x24": ((80, 24), UiState(page=Page.SLOTS), slotted, LIVE, BLOCKS),
+    "gaps-160x48": ((160, 48), UiState(page=Page.GAPS), troubled, LIVE, BLOCKS),
+    "gaps-ko-80x24": ((80, 24), UiState(page=Page.GAPS, language="ko"), troubled, LIVE, BLOCKS),
+    "logs-80x24": ((80, 24), UiState(page=Page.LOGS, severe_only=True), view_at, LIVE, BLOCKS),
+    "audit-160x48": ((160, 48), UiState(page=Page.AUDIT), view_at, LIVE, BLOCKS),
+    "audit-80x24": ((80, 24), UiState(page=Page.AUDIT), view_at, LIVE, BLOCKS),
     "help-160x48": ((160, 48), UiState(page=Page.HELP), view_at, LIVE, BLOCKS),
     "help-ko-80x24": ((80, 24), UiState(page=Page.HELP, language="ko"), view_at, LIVE, BLOCKS),
 }  # fmt: skip
@@ -106,6 +173,7 @@ def test_a_page_looks_as_reviewed(case: str) -> None:
         view = recording(second)
         store.accept(view, LIVE, view.as_of_ns)
     now_ns = view_at(SECONDS - 1).as_of_ns + int((link.age_s or 0) * NS_PER_S)
+    answer_page(store, ui, now_ns)
     store.accept(store.view, link, now_ns)
     lines = [""] * height
     for pane in sorted(draw_page(store.frame(replace(ui), now_ns), width, height), key=lambda pane: (pane.y, pane.x)):

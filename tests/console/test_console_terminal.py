@@ -81,7 +81,7 @@ def test_keys_open_pages_and_the_size_may_change(stage: HubStage) -> None:
         terminal.press("jj\r")
         terminal.wait_for("generation")
         assert "swing-2" in terminal.text()
-        terminal.press("3")
+        terminal.press("6")
         terminal.wait_for("last commit")
         terminal.press("?")
         terminal.wait_for("Orders (after W)")
@@ -177,7 +177,7 @@ def test_a_stalled_terminal_drops_frames_and_is_repaired(stage: HubStage) -> Non
         replayed = len(terminal.raw) - before
         assert replayed < STALLED_REPAINTS * whole_page / 2, "stale frames were replayed"
         terminal.wait_for(fresh)
-        terminal.press("3")
+        terminal.press("6")
         terminal.wait_for("last commit")
         assert terminal.end(signal.SIGTERM) == 143
 

@@ -42,7 +42,7 @@ def test_what_is_not_known_is_a_dash_and_never_a_zero() -> None:
 
 
 def test_an_old_view_is_called_stale() -> None:
-    assert status_lines(blank_view(), at(1))[0].startswith("NOT READY")
+    assert status_lines(blank_view(), at(1))[0].startswith("DEGRADED, NOT READY")
     assert status_lines(blank_view(), at(5))[0].startswith("STALE")
 
 

@@ -6,7 +6,6 @@ import pytest
 from observer_core.view import SystemView
 from observer_tui.conditions import Condition, Verdict, condition_of, is_stale, tally, verdict_of
 from observer_tui.feed import LinkFacts, LinkState
-from observer_tui.meters import Meters
 from observer_tui.words import Words
 from tests.fixtures.console_feed import GB, OPENING_NS, processes, shard, view_at
 
@@ -15,7 +14,7 @@ ENGLISH = Words("en")
 
 
 def judged(view: SystemView | None, link: LinkFacts = LIVE, now_ns: int = OPENING_NS) -> Verdict:
-    return verdict_of(view, link, Meters(), now_ns, ENGLISH)
+    return verdict_of(view, link, now_ns, ENGLISH)
 
 
 @pytest.mark.parametrize(
@@ -68,10 +67,8 @@ def test_a_waiting_writer_a_full_disk_and_errors_degrade() -> None:
     full = msgspec.structs.replace(view.disk[0], free_bytes=90 * GB, time_to_full_s=3_600.0)
     assert judged(view_at(0, disk=(full,))).reason == "/app/data 8% free, full in 1h00m"
     assert judged(view_at(0, gaps=msgspec.structs.replace(view.gaps, open=3))).reason == "gaps 3 open gaps"
-    meters = Meters()
-    meters.observe(view)
-    meters.observe(view_at(0.5, processes=(shard(0, 0.5, errors_total=4),)))
-    assert verdict_of(view, LIVE, meters, OPENING_NS, ENGLISH).reason == "errors 4 errors in the last minute"
+    failing = view_at(0, processes=(shard(0, 0, errors_minute=3), shard(1, 0, errors_minute=1)))
+    assert judged(failing).reason == "errors 4 errors in the last minute"
 
 
 def test_the_same_trouble_is_told_once() -> None:

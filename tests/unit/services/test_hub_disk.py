@@ -7,16 +7,23 @@ from observer_core.services.hub_disk import SETTLED_NS, DiskWatch, Growth, TreeS
 from tests.fixtures.views import at
 
 
-def test_growth_is_unknown_at_first_and_then_the_mean_of_the_window() -> None:
+def test_growth_is_unknown_at_first_and_then_the_usual_one() -> None:
     growth = Growth()
-    growth.add(at(0), 1_000)
-    growth.add(at(10), 2_000)
-    assert growth.bytes_per_s() is None
-    growth.add(at(20), 3_000)
+    for second in range(0, 300, 10):
+        growth.add(at(second), 1_000 + 100 * second)
+        assert growth.bytes_per_s() is None, "minutes are needed: a checkpoint is larger than seconds of data"
+    growth.add(at(300), 31_000)
     assert growth.bytes_per_s() == 100.0
-    growth.add(at(700), 3_000)
-    growth.add(at(730), 6_000)
-    assert growth.bytes_per_s() == 100.0
+
+
+def test_a_file_that_comes_and_goes_does_not_move_the_forecast() -> None:
+    growth = Growth()
+    for second in range(0, 600, 10):
+        checkpoint_bytes = 50_000_000 if 240 <= second < 270 or second >= 570 else 0
+        growth.add(at(second), 1_000 + 100 * second + checkpoint_bytes)
+    rate = growth.bytes_per_s()
+    assert rate is not None
+    assert abs(rate - 100.0) < 1.0
 
 
 def test_a_clock_that_went_back_begins_anew() -> None:
