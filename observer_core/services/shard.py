@@ -25,6 +25,7 @@ from observer_core.journal.writer import JournalWriter
 from observer_core.messages import Book, Gap, GapReason, Quote, Record, Rejection, ShardStatus, Track, Trade
 from observer_core.orders import ChildOrder
 from observer_core.quality.delays import delay_ns
+from observer_core.quality.escalation import Escalation
 from observer_core.quality.outages import Outages
 from observer_core.quality.unwritten import Unwritten
 from observer_core.services.context import ChildContext
@@ -65,6 +66,7 @@ class Shard:
         self.recorder = Recorder(self.name, self.settings.source, self._journal, self._publisher, self.clock)
         self.outages = Outages(self.name, self._journal.epoch, track)
         self._stale = Outages(self.name, self._journal.epoch, track, mark="s")
+        self._escalation = Escalation(self.name)
         self._open_gaps = OpenGapsFile(paths.journal(self.name))
         self._left_open: tuple[Gap, ...] = ()
         """Gaps of the former life whose end the journal has not taken yet."""
@@ -242,7 +244,11 @@ class Shard:
         self._open_gaps.remember((*self._left_open, *self.outages.open_gaps, *self._stale.open_gaps))
 
     def _write(self, records: Sequence[Record]) -> None:
-        if records and not self._append(records, self.clock.now_ns()):
+        if not records:
+            return
+        now_ns = self.clock.now_ns()
+        records = [*records, *self._escalation.close((one for one in records if isinstance(one, Gap)), now_ns)]
+        if not self._append(records, now_ns):
             self._unwritten.add(records)
 
     def _append(self, records: Sequence[Record], received_ns: int) -> bool:
@@ -303,6 +309,7 @@ class Shard:
                 await self._observing.wait()
         while True:
             self._heed_disk()
+            self._escalate()
             self._send_status()
             if loop.time() >= next_progress_s:
                 self.context.report_progress()
@@ -314,6 +321,12 @@ class Shard:
         self._write(self._disk.look(self.clock.now_ns()))
         if self._unwritten:
             self._append((), self.clock.now_ns())
+
+    def _escalate(self) -> None:
+        """Write down which open gaps have become worse."""
+        open_gaps = (*self.outages.open_gaps, *self._stale.open_gaps)
+        if open_gaps:
+            self._write(self._escalation.look(open_gaps, self.clock.now_ns()))
 
     def connect_bus(self) -> None:
         """Connect to the writers now, so that the next batch reaches them without the detour over the journal."""
