@@ -47,6 +47,8 @@ class DayManifest(msgspec.Struct, frozen=True, kw_only=True):
     """True when the day is over and none of its files is open or unsealed."""
     files: dict[str, SealedFile] = {}
     shards: dict[str, ShardBounds] = {}
+    anomalies: dict[str, str] = {}
+    """Why the day was anomalous, by rule; empty for an ordinary day."""
 
 
 _decoder = msgspec.json.Decoder(DayManifest)

@@ -18,6 +18,7 @@ import typer
 from observer_core.bus.request import Requester, new_request_id
 from observer_core.cli.backup import app as backup
 from observer_core.cli.bars import app as bars
+from observer_core.cli.days import app as days
 from observer_core.cli.dlq import app as letters
 from observer_core.cli.journal import app as journal
 from observer_core.cli.operator_name import login_name
@@ -57,6 +58,7 @@ app.add_typer(journal, name="journal")
 app.add_typer(backup, name="backup")
 app.add_typer(letters, name="dlq")
 app.add_typer(bars, name="bars")
+app.add_typer(days, name="days")
 app.command("replay")(replay_command)
 app.command("gaps")(gaps_command)
 app.command("pauses")(pauses_command)

@@ -42,25 +42,67 @@ class DayRule(NamedTuple):
     id: str
     applies: Callable[[DayFacts], bool]
     meaning: str
+    found: Callable[[DayFacts], str]
+    """What of it was found, in figures."""
 
 
 DAY_RULES: Final[tuple[DayRule, ...]] = (
-    DayRule("reconnects", lambda d: d.reconnects >= RECONNECTS, "20 reconnects or more"),
-    DayRule("disconnected", lambda d: d.disconnected_s >= DISCONNECTED_S, "10 minutes or more without a stream"),
+    DayRule(
+        "reconnects",
+        lambda d: d.reconnects >= RECONNECTS,
+        "20 reconnects or more",
+        lambda d: f"{d.reconnects} reconnects",
+    ),
+    DayRule(
+        "disconnected",
+        lambda d: d.disconnected_s >= DISCONNECTED_S,
+        "10 minutes or more without a stream",
+        lambda d: f"{d.disconnected_s:.0f} s without a stream",
+    ),
     DayRule(
         "long_gaps",
-        lambda d: sum(length_s >= LONG_GAP_S for length_s in d.gaps_s) >= LONG_GAPS,
+        lambda d: len(_long(d)) >= LONG_GAPS,
         "two or more gaps of at least a minute",
+        lambda d: f"{len(_long(d))} gaps of at least a minute, the longest {max(d.gaps_s):.0f} s",
     ),
-    DayRule("low_rate", lambda d: d.low_rate_s >= RATE_LOW_S, "below 97 % of the expected rate for 5 minutes"),
-    DayRule("cpu", lambda d: d.high_cpu_s >= CPU_HIGH_S, "the processor was exhausted for 5 minutes"),
-    DayRule("disk", lambda d: d.disk_share > DISK_SHARE, "a disk was more than 80 % full"),
-    DayRule("failed_load", lambda d: d.failed_loads > 0, "a load into the database failed"),
-    DayRule("failed_backup", lambda d: d.failed_backups > 0, "a backup failed"),
-    DayRule("declared", lambda d: bool(d.declared), "an operator said so"),
+    DayRule(
+        "low_rate",
+        lambda d: d.low_rate_s >= RATE_LOW_S,
+        "below 97 % of the expected rate for 5 minutes",
+        lambda d: f"below the expected rate for {d.low_rate_s:.0f} s",
+    ),
+    DayRule(
+        "cpu",
+        lambda d: d.high_cpu_s >= CPU_HIGH_S,
+        "the processor was exhausted for 5 minutes",
+        lambda d: f"the processor was exhausted for {d.high_cpu_s:.0f} s",
+    ),
+    DayRule(
+        "disk",
+        lambda d: d.disk_share > DISK_SHARE,
+        "a disk was more than 80 % full",
+        lambda d: f"a disk was {100 * d.disk_share:.0f} % full",
+    ),
+    DayRule(
+        "failed_load",
+        lambda d: d.failed_loads > 0,
+        "rows were refused by the database",
+        lambda d: f"{d.failed_loads} rows were refused by the database",
+    ),
+    DayRule(
+        "failed_backup",
+        lambda d: d.failed_backups > 0,
+        "a backup failed",
+        lambda d: f"{d.failed_backups} backups failed",
+    ),
+    DayRule("declared", lambda d: bool(d.declared), "an operator said so", lambda d: d.declared),
 )
 
 
-def anomalies(day: DayFacts) -> tuple[str, ...]:
-    """Return the ids of the rules that make a day anomalous; empty for an ordinary one."""
-    return tuple(rule.id for rule in DAY_RULES if rule.applies(day))
+def findings(day: DayFacts) -> dict[str, str]:
+    """Return what was found by each rule that makes a day anomalous."""
+    return {rule.id: rule.found(day) for rule in DAY_RULES if rule.applies(day)}
+
+
+def _long(day: DayFacts) -> list[float]:
+    return [length_s for length_s in day.gaps_s if length_s >= LONG_GAP_S]

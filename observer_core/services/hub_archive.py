@@ -4,8 +4,9 @@ Separate from `hub_feed` because the archive is complete but later: it is read i
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -37,17 +38,22 @@ class GapLine(msgspec.Struct, frozen=True, gc=False):
 
 _decoder = msgspec.json.Decoder(GapLine)
 
+Line = TypeVar("Line")
+Pick: TypeAlias = Callable[[Iterable[bytes]], list[Line]]
 
-class GapArchive:
+
+class SystemArchive(Generic[Line]):
     """Reads each system file of the archive once, and later only what was appended to it."""
 
-    def __init__(self, archive: Path) -> None:
+    def __init__(self, archive: Path, make_pick: Callable[[], Pick[Line]]) -> None:
+        """Read below an archive; `make_pick` gives, for each reading, what takes the wanted records out of lines."""
         self._archive = archive
+        self._make_pick = make_pick
         self._offsets: dict[Path, int] = {}
         self._read_until_ns: int | None = None
 
-    def read(self, now_ns: int) -> list[GapLine]:
-        """Return the gap records that are new since the last call, the first time those of the whole Korean day.
+    def read(self, now_ns: int) -> list[Line]:
+        """Return the records that are new since the last call, the first time those of the whole Korean day.
 
         Files that vanish or cannot be read are passed over; a line that is not complete yet waits for the next call.
         """
@@ -55,20 +61,27 @@ class GapArchive:
         # The hour before, too: a writer that catches up still appends to it.
         directories = _hour_directories(begins_ns - HOUR_NS, now_ns)
         self._read_until_ns = now_ns
-        found: list[GapLine] = []
-        shared = _Shared()
+        found: list[Line] = []
+        pick = self._make_pick()
         offsets: dict[Path, int] = {}
         for directory in directories:
             for path in sorted((self._archive / directory).glob(f"*{LIVE_SUFFIX}")):
                 lines, offsets[path] = _read_lines(path, self._offsets.get(path, 0))
-                found += shared.gap_lines(lines)
+                found += pick(lines)
             for path in sorted((self._archive / directory).glob(f"*{SEALED_SUFFIX}")):
                 offsets[path] = _ALL_OF_IT
                 if path not in self._offsets:
                     # Also when its live form was read in part: the fold takes a record twice without harm.
-                    found += _sealed_gap_lines(path, shared)
+                    found += _sealed_lines(path, pick)
         self._offsets = offsets
         return found
+
+
+class GapArchive(SystemArchive[GapLine]):
+    """The gap records."""
+
+    def __init__(self, archive: Path) -> None:
+        super().__init__(archive, lambda: _Shared().gap_lines)
 
 
 class _Shared:
@@ -109,12 +122,12 @@ def _read_lines(path: Path, offset: int) -> tuple[list[bytes], int]:
     return data[:end].splitlines(), offset + end
 
 
-def _sealed_gap_lines(path: Path, shared: _Shared) -> list[GapLine]:
+def _sealed_lines(path: Path, pick: Pick[Line]) -> list[Line]:
     # Imported here: only a hub that starts in the middle of a day needs the library.
     from observer_core.archive.sealing import SealError, sealed_lines
 
     try:
-        return shared.gap_lines(sealed_lines(path))
+        return pick(sealed_lines(path))
     except (OSError, SealError) as error:
         logger.warning("sealed file not read", extra={"file": str(path), "error": str(error)})
         return []

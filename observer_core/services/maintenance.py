@@ -19,6 +19,7 @@ from observer_core.messages import ServiceStatus
 from observer_core.services.calendar_check import CalendarCheck
 from observer_core.services.config_watch import DirectoryWatch, is_mounted_file
 from observer_core.services.context import ChildContext
+from observer_core.services.day_watch import DayWatch
 from observer_core.services.event_journal import EventJournal
 from observer_core.services.maintenance_archive import keep_archive
 from observer_core.services.recorded_universe import RecordedUniverse
@@ -68,6 +69,7 @@ class Maintenance:
             asyncio.create_task(self._report()),
             asyncio.create_task(self._calendar.run()),
             asyncio.create_task(keep_archive(self._settings, self._clock)),
+            asyncio.create_task(DayWatch(self._settings, self._clock, self._events.tell).run()),
         ]
         watcher = asyncio.create_task(self._watch.run(self._stopping))
         await self._look_at_mounts()

@@ -21,6 +21,7 @@ from observer_core.archive.layout import LIVE_SUFFIX, SEALED_SUFFIX, Window, par
 from observer_core.archive.manifest import SealedFile, read_manifest, write_manifest
 from observer_core.archive.retention import Key, read_last_record, removable_segments
 from observer_core.archive.sealing import SealError, examine, held_for_sealing, remove_live, seal, sealed_name
+from observer_core.archive.verdicts import read_verdict
 from observer_core.archive.volumes import VolumeWatch, reserves
 from observer_core.clock import NS_PER_S, Clock, kst_day, kst_midnight_ns
 from observer_core.errors import JournalError
@@ -146,7 +147,8 @@ class ArchiveKeeper:
                     path = str(sealed.relative_to(self._paths.data))
                     if path not in files or files[path].sealed_bytes != sealed.stat().st_size:
                         files[path] = self._examine(sealed, files.get(path))
-            now = replace(manifest, files=files, complete=over and not live)
+            anomalies = read_verdict(self._paths.anomaly(day), day).rules
+            now = replace(manifest, files=files, complete=over and not live, anomalies=anomalies)
             if now != manifest:
                 write_manifest(self._paths.manifest(day), now)
         except (OSError, SealError) as error:

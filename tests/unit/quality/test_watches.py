@@ -7,7 +7,7 @@ import pytest
 from observer_core.clock import NS_PER_S
 from observer_core.market.phases import Phase
 from observer_core.messages import Gap, Track
-from observer_core.quality.anomaly import DAY_RULES, DayFacts, anomalies
+from observer_core.quality.anomaly import DAY_RULES, DayFacts, findings
 from observer_core.quality.completeness import by_answers, by_time, by_volume
 from observer_core.quality.continuity import Tally
 from observer_core.quality.rates import RateRule, RateWatch
@@ -156,7 +156,8 @@ def test_severity_is_the_databases() -> None:
     ],
 )
 def test_anomalous_days(facts: DayFacts, rules: tuple[str, ...]) -> None:
-    assert anomalies(facts) == rules
+    assert tuple(findings(facts)) == rules
+    assert all(findings(facts).values())
 
 
 def test_day_rules_have_one_name_each() -> None:
