@@ -11,7 +11,8 @@ import pytest
 
 from tests.fixtures.deployment import ROOT
 
-COPIED = ("observer_core", "supervisor", "observer_tui", "docker", "compose", "docs", ".github", ".ci", "tests/contract")
+PACKAGES = ("observer_core", "supervisor", "observer_tui")
+COPIED = (*PACKAGES, "docker", "compose", "docs", ".github", ".ci", "tests/contract")
 FILES = (
     *("pyproject.toml", "README.md", "Makefile", "CHANGELOG.md", "env.template", ".dockerignore", "requirements.txt"),
     *("requirements-dev.txt", "tests/__init__.py", "tests/fixtures/deployment.py", "tests/fixtures/views.py"),
