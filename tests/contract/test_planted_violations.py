@@ -33,7 +33,11 @@ def replace(path: str, old: str, new: str) -> Callable[[Path], None]:
 
 def move(old: str, new: str) -> Callable[[Path], None]:
     """Return the renaming of one file."""
-    return lambda tree: shutil.move(tree / old, tree / new)
+
+    def plant(tree: Path) -> None:
+        (tree / old).rename(tree / new)
+
+    return plant
 
 
 VIOLATIONS: dict[str, tuple[Callable[[Path], None], str]] = {
