@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import struct
 import zlib
 from bisect import bisect_right, insort
@@ -21,6 +22,7 @@ import zstandard
 from observer_core.audit.ledger import OBSERVATIONS, Identity, identity_of
 
 KST_OFFSET = timedelta(hours=9)
+BOOK_SAMPLING = re.compile(r"^at most ([0-9.]+) books a second")
 
 
 class Key(NamedTuple):
@@ -56,6 +58,8 @@ class Archive:
     gaps: dict[str, Covered] = field(default_factory=dict)
     keys: Counter[Key] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
+    books_hz: float | None = None
+    """The lowest rate at which books were recorded, as the archive's own events say; None = every book."""
     damaged_lines: list[str] = field(default_factory=list)
     identities: dict[Identity, Identity] = field(default_factory=dict)
     """Each identity once, shared with the ledger's: they are most of the memory."""
@@ -118,6 +122,9 @@ def _take(line: dict[str, Any], archive: Archive) -> None:
         archive.gaps[line["gap_id"]] = Covered(
             frozenset(line["symbols"]), line["from_ns"], line["until_ns"], line["reason"]
         )
+    elif kind == "event" and line["name"] == "book_sampling":
+        hz = float(BOOK_SAMPLING.findall(line["text"])[0])
+        archive.books_hz = hz if archive.books_hz is None else min(hz, archive.books_hz)
 
 
 Row = tuple[str, str, int | None, int | None]

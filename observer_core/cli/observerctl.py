@@ -26,6 +26,7 @@ from observer_core.cli.output import status_lines, ticket_line
 from observer_core.cli.pauses import pauses_command
 from observer_core.cli.quality_commands import gaps_command
 from observer_core.cli.replay import replay_command
+from observer_core.cli.slots import app as slots
 from observer_core.cli.universe import app as universe
 from observer_core.clock import NS_PER_S, Clock, SystemClock
 from observer_core.errors import ConfigError, LinkError
@@ -59,6 +60,7 @@ app.add_typer(backup, name="backup")
 app.add_typer(letters, name="dlq")
 app.add_typer(bars, name="bars")
 app.add_typer(days, name="days")
+app.add_typer(slots, name="slots")
 app.command("replay")(replay_command)
 app.command("gaps")(gaps_command)
 app.command("pauses")(pauses_command)

@@ -41,6 +41,11 @@ class Registrations:
         return MAX_REGISTRATIONS - len(self.held)
 
     @property
+    def leaving(self) -> set[Registration]:
+        """Return what was taken back and may still be sent: the broker has not confirmed it."""
+        return self._leaving.copy()
+
+    @property
     def settled(self) -> bool:
         """Return whether the broker answered everything that was asked."""
         return not self._asked and not self._leaving

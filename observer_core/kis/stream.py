@@ -137,6 +137,11 @@ class StreamSession:
         """Return the seconds since the last message of any kind, the connect at first."""
         return (self._clock.monotonic_ns() - self._last_message_ns) / NS_PER_S
 
+    @property
+    def queue_percent(self) -> float:
+        """Return how full the queue of messages is that arrived and were not read yet."""
+        return 100.0 * len(self._connection.recv_messages.frames) / _QUEUE_FRAMES
+
     def unconfirmed(self, longer_than_s: float) -> set[Registration]:
         """Return the registrations whose request went out longer ago than that without any answer."""
         return self.registrations.unconfirmed(self._clock.monotonic_ns(), longer_than_s)

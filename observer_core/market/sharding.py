@@ -67,6 +67,11 @@ def deal(
     return {session: tuple(sorted(symbols, key=rank.__getitem__)) for session, symbols in held.items()}
 
 
+def preferred(symbol: str, shards: Sequence[ShardName]) -> ShardName:
+    """Return the shard that a symbol prefers to all others."""
+    return min(shards, key=lambda shard: _weight(shard, symbol)) if len(shards) > 1 else shards[0]
+
+
 def _symbols_per_shard(symbols: int, shards: int) -> int:
     calls = ceil(symbols / SYMBOLS_PER_CALL)
     return max(1, ceil(calls / shards)) * SYMBOLS_PER_CALL

@@ -43,14 +43,16 @@ class Refusal(StrEnum):
     PINNED = "pinned"
     """Every slot is pinned."""
     BARRED = "refused_by_broker"
-    """The broker refused it a moment ago."""
+    """The broker refused it, now or a moment ago."""
+    LATE = "late"
+    """It waited for too long, because no session was open."""
 
 
 class Decision(NamedTuple):
-    """What became of a candidate: it took a slot (perhaps another's), was in already, or was refused."""
+    """What became of a candidate: it took a slot (perhaps another's), was refused, or, with neither, was in already."""
 
-    refusal: Refusal | None = None
     change: "Change | None" = None
+    refusal: Refusal | None = None
 
 
 class Change(NamedTuple):
@@ -132,18 +134,18 @@ class Slots:
             self._refresh(self._held[slot], candidate)
             return KEPT
         if now_ns < self._barred_until_ns.get(candidate.symbol, 0):
-            return Decision(Refusal.BARRED)
+            return Decision(refusal=Refusal.BARRED)
         if self._free:
-            return Decision(change=self._seat(candidate, now_ns))
+            return Decision(self._seat(candidate, now_ns))
         weakest = self._weakest(now_ns)
         if weakest is None:
             every = all(holder.pinned for holder in self._held.values())
-            return Decision(Refusal.PINNED if every else Refusal.DWELL)
+            return Decision(refusal=Refusal.PINNED if every else Refusal.DWELL)
         if self._worth(candidate.score, candidate.at_ns) <= self._worth_of(weakest) + log2(self.rules.margin):
-            return Decision(Refusal.LOWER_SCORE)
+            return Decision(refusal=Refusal.LOWER_SCORE)
         why = f"over {weakest.trigger} {self.score_now(weakest, now_ns):.2f}"
         went = self._vacate(weakest)
-        return Decision(change=self._seat(candidate, now_ns)._replace(went=went, why=why))
+        return Decision(self._seat(candidate, now_ns)._replace(went=went, why=why))
 
     def arrange(
         self, base: Sequence[str], pins: Collection[str], allowed: Collection[str], now_ns: int

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from observer_core.ids import DayNumber, ShardName
 from observer_core.journal.files import replace_durably
-from observer_core.market.sharding import assign, deal
+from observer_core.market.sharding import assign, deal, preferred
 from observer_core.market.universe import Universe, hottest
 from observer_core.market.universe_plan import Placements
 from observer_core.paths import Paths
@@ -35,6 +35,22 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     """What this version moved between sweeping shards: new owner → former owner → symbols."""
     scalp_slots: int = 0
     """Trade registrations of each streaming shard."""
+    pins: tuple[str, ...] = ()
+    """Symbols that an operator wants in the streams, whatever the triggers say."""
+
+    def home_symbols(self, shard: ShardName) -> frozenset[str]:
+        """Return the symbols that may hold a slot of a streaming shard: each symbol has one such shard.
+
+        Its own choice of the universe, and of what no shard was dealt a part by hash.
+        """
+        dealt = {symbol: owner for owner, symbols in self.scalp.items() for symbol in symbols}
+        sessions = tuple(self.scalp)
+        swept = (symbol for symbols in self.swing.values() for symbol in symbols)
+        return frozenset(
+            symbol
+            for symbol in (*dealt, *swept)
+            if (dealt[symbol] if symbol in dealt else preferred(symbol, sessions)) == shard
+        )
 
     @property
     def placements(self) -> Placements:
@@ -76,6 +92,7 @@ def deal_out(universe: Universe, collectors: Collectors, before: Assignment | No
         made_ns=before.made_ns if before else now_ns,
         moved=before.moved if before else {},
         scalp_slots=collectors.slots,
+        pins=tuple(sorted(universe.codes.intersection(universe.rules.pins))),
     )
     if assignment == before:
         return before

@@ -7,7 +7,7 @@ broker has confirmed them again. Stopping takes the registrations back first, so
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from random import Random
 
 from observer_core.clock import NS_PER_S, kst_datetime
@@ -16,12 +16,11 @@ from observer_core.ids import AppKeyOrdinal
 from observer_core.journal.last_trades import last_trades
 from observer_core.kis.classify import ALREADY_SUBSCRIBED, SUBSCRIBED, stream_failure
 from observer_core.kis.fields import TR_BOOK, TR_TRADE
-from observer_core.kis.records import StreamParser, reject_frame
 from observer_core.kis.rest import RestClient, open_rest
 from observer_core.kis.stream import Received, StreamSession, open_stream
-from observer_core.kis.wire import ControlMessage, DataFrame, Registration, RejectedFrame
+from observer_core.kis.wire import ControlMessage, Registration
 from observer_core.market.phases import Phase
-from observer_core.messages import Book, Event, GapReason, Quote, Record, Track, Trade
+from observer_core.messages import Event, GapReason, Quote, Track
 from observer_core.pacing.backoff import Backoff
 from observer_core.pacing.connect import ConnectBudget, connect_path
 from observer_core.pacing.rate import Priority
@@ -30,10 +29,14 @@ from observer_core.quality.rates import RateRule
 from observer_core.services.assignment import AssignmentWatch
 from observer_core.services.context import ChildContext
 from observer_core.services.feed import source_of
+from observer_core.services.mitigation_watch import MitigationWatch
 from observer_core.services.pace import Pace
 from observer_core.services.rates_file import RatesFile
+from observer_core.services.scalp_config import ScalpConfig
 from observer_core.services.shard import Shard, run_shard
-from observer_core.services.stream_alarms import FrameAlarm, SilenceProof
+from observer_core.services.slot_desk import SlotDesk
+from observer_core.services.stream_alarms import SilenceProof
+from observer_core.services.stream_intake import Intake, StreamIntake
 from observer_core.services.trade_quality import TradeQuality
 
 logger = logging.getLogger(__name__)
@@ -53,15 +56,17 @@ FATAL_PAUSE_S = 60.0
 class ScalpCollector:
     """The life of one appkey's stream: connect, register, listen, again."""
 
-    def __init__(self, shard: Shard, client: RestClient, budget: ConnectBudget) -> None:
+    def __init__(self, shard: Shard, client: RestClient, budget: ConnectBudget, desk: SlotDesk) -> None:
         self._shard = shard
+        self._desk = desk
         self._client = client
         self._budget = budget
         self._clock = shard.clock
         self._watch = AssignmentWatch(shard.settings.paths)
         self._pace = Pace(shard.settings, shard.clock)
         self._symbols: tuple[str, ...] = ()
-        self._parser = StreamParser(shard.settings.keep_raw)
+        self._applied: list[Registration] = []
+        """What the open session was asked for."""
         self._backoff = Backoff(BACKOFF_FLOOR_S, BACKOFF_CAP_S, Random())  # noqa: S311 - jitter, not a secret
         self._heard_ns: int | None = None
         """Wall-clock time of the last message of any session."""
@@ -73,8 +78,9 @@ class ScalpCollector:
             clock_comparable=shard.settings.source != "sim",
             stale_after_s=shard.settings.stale_after_s,
         )
-        self._frame_alarm = FrameAlarm(shard.name)
         self._proof = SilenceProof(shard.settings.symbol_silence_s)
+        self._intake = StreamIntake(shard.name, self._proof, shard.clock, keep_raw=shard.settings.keep_raw)
+        self._mitigation = MitigationWatch(shard.name, desk.config, books=shard.settings.scalp_books > 0)
         self._deaf: set[str] = set()
         """Symbols that trade without our hearing it: their registrations are renewed."""
         self._refused_code = ""
@@ -88,8 +94,10 @@ class ScalpCollector:
         shard = self._shard
         if not await self._wait_for_symbols():
             return
-        if shard.open_restart_gap(self._symbols):
+        leaving = self._desk.leaving
+        if shard.open_restart_gap((*self._symbols, *leaving)):
             self._begin(self._recall())
+        self._end_leaving(leaving)
         while not shard.stopping.is_set():
             self._take_assignment()
             if not shard.running.is_set():
@@ -119,7 +127,12 @@ class ScalpCollector:
         assignment = self._watch.changed()
         if assignment is None or self._shard.name not in assignment.scalp:
             return False
-        symbols = assignment.scalp[self._shard.name]
+        self._desk.arrange(assignment)
+        return self._take_symbols()
+
+    def _take_symbols(self) -> bool:
+        """Follow the slots; return whether other symbols hold them now."""
+        symbols = self._desk.symbols
         if symbols == self._symbols:
             return False
         lost, gained = set(self._symbols).difference(symbols), set(symbols).difference(self._symbols)
@@ -128,6 +141,11 @@ class ScalpCollector:
         self._symbols = symbols
         self._shard.update(symbols=len(symbols))
         return True
+
+    def _end_leaving(self, symbols: Collection[str]) -> None:
+        """End the observation of symbols that were given up: nothing of them is on its way any more."""
+        self._shard.resume(set(symbols).difference(self._symbols))
+        self._desk.gone(symbols)
 
     async def _rest(self) -> None:
         """Wait while the market is closed: nothing is missed, so no gap stays open."""
@@ -171,7 +189,8 @@ class ScalpCollector:
 
     async def _hold(self, session: StreamSession) -> None:
         shard = self._shard
-        session.subscribe(self._wanted())
+        self._applied = self._wanted()
+        session.subscribe(self._applied)
         self._quality.staleness.restart(self._clock.now_ns())
         self._proof.restart(self._symbols, self._clock.monotonic_ns())
         shard.update(state="collecting", note="")
@@ -184,6 +203,7 @@ class ScalpCollector:
                 look_due_ns = self._clock.monotonic_ns() + int(LOOK_S * NS_PER_S)
                 self._look(session)
         self._take(await session.close(CLOSE_DEADLINE_S))
+        self._end_leaving(self._desk.leaving)
         if not shard.running.is_set() and not shard.stopping.is_set():
             self._miss(GapReason.PAUSED, "paused by an operator")
 
@@ -197,16 +217,22 @@ class ScalpCollector:
 
     def _reassign(self, session: StreamSession) -> None:
         """Change the registrations of an open session to what is wanted now; the others go on undisturbed."""
-        before = self._wanted()
-        if self._take_assignment():
-            wanted = self._wanted()
+        self._take_assignment()
+        self._desk.decide(self._mitigation)
+        self._take_symbols()
+        wanted = self._wanted()
+        if wanted != self._applied:
             # Removals go out first: the broker counts both against its limit.
-            session.unsubscribe([item for item in before if item not in wanted])
-            session.subscribe([item for item in wanted if item not in before])
-            self._proof.restart(self._symbols, self._clock.monotonic_ns())
+            session.unsubscribe([item for item in self._applied if item not in wanted])
+            session.subscribe([item for item in wanted if item not in self._applied])
+            self._applied = wanted
+            self._proof.change(self._symbols, self._clock.monotonic_ns())
+        if leaving := self._desk.leaving:
+            self._end_leaving(leaving.difference(item.tr_key for item in session.registrations.leaving))
 
     def _look(self, session: StreamSession) -> None:
         self._reassign(session)
+        self._look_at_pressure(session)
         self._look_at_quality(observing=True)
         silence_s = session.silence_s()
         if silence_s > self._shard.settings.stream_silence_s:
@@ -223,6 +249,16 @@ class ScalpCollector:
             session.unsubscribe(unconfirmed)
             session.subscribe(unconfirmed)
         self._doubt(session)
+
+    def _look_at_pressure(self, session: StreamSession) -> None:
+        shard = self._shard
+        events = self._mitigation.look(
+            self._clock.now_ns(),
+            self._clock.monotonic_ns(),
+            disk_latency_ms=shard.sync_ms,
+            queue_percent=session.queue_percent,
+        )
+        shard.note(events)
 
     def _doubt(self, session: StreamSession) -> None:
         """Renew the registrations that are proved to bring nothing, and look at the next silent symbol."""
@@ -266,43 +302,24 @@ class ScalpCollector:
         """Record what one burst of messages brought, as one batch in the order of arrival."""
         if not burst:
             return
-        records: list[Record] = []
-        frames = 0
-        for received_ns, message in burst:
-            match message:
-                case DataFrame():
-                    frames += 1
-                    records += self._parser.parse(message, received_ns)
-                case RejectedFrame():
-                    frames += 1
-                    records.append(reject_frame(message, received_ns))
-                case ControlMessage():
-                    self._answered(message)
-        self._heard_ns = burst[-1].received_ns
-        observed = self._count_observed(records)
-        records += self._frame_alarm.feed(frames, observed, self._heard_ns)
-        for change in self._parser.take_width_changes():
-            text = f"{change.tr_id} has {change.now} fields a record, not {change.before}"
-            logger.error("frame width changed", extra={"tr_id": change.tr_id, "fields": change.now})
-            records.append(Event(self._heard_ns, "frame_width_changed", "error", self._shard.name, text))
-        records = self._quality.judge(records, self._heard_ns)
-        if records:
-            self._delay_ns = delay_ns(records, self._heard_ns)
-            if observed:
-                self._backoff.stable()
-                self._refused_code = ""
-            self._shard.record(records, self._heard_ns)
+        intake = self._intake.read(burst)
+        self._heard_ns = intake.received_ns
+        try:
+            for answer in intake.answers:
+                self._answered(answer)
+        finally:
+            self._keep(intake)
 
-    def _count_observed(self, records: Sequence[Record]) -> int:
-        """Return how many observations there are; note which symbols were heard."""
-        monotonic_ns, observed = self._clock.monotonic_ns(), 0
-        for record in records:
-            if isinstance(record, Trade):
-                self._proof.heard(record.symbol, monotonic_ns)
-                observed += 1
-            else:
-                observed += isinstance(record, Book)
-        return observed
+    def _keep(self, intake: Intake) -> None:
+        self._desk.observe(intake.records, intake.received_ns)
+        records = self._quality.judge(self._mitigation.sampled(intake.records), intake.received_ns)
+        if not records:
+            return
+        self._delay_ns = delay_ns(records, intake.received_ns)
+        if intake.observed:
+            self._backoff.stable()
+            self._refused_code = ""
+        self._shard.record(records, intake.received_ns)
 
     def _answered(self, message: ControlMessage) -> None:
         """Close the gap of a symbol that the broker confirmed, open one for a symbol that it refused.
@@ -321,6 +338,8 @@ class ScalpCollector:
             raise failure
         self._shard.update(errors_total=self._shard.status.errors_total + 1, note=str(failure))
         if message.tr_id == TR_TRADE and message.tr_key in self._symbols:
+            if self._desk.refused(message.tr_key, self._mitigation):
+                return
             self._shard.miss(
                 GapReason.NOT_SUBSCRIBED, [message.tr_key], from_ns=self._clock.now_ns(), detail=message.code
             )
@@ -366,16 +385,21 @@ class ScalpCollector:
     def _miss(self, reason: GapReason, detail: str) -> None:
         """Open the outage of all symbols, from the last message heard."""
         heard_ns = self._heard_ns or self._clock.now_ns()
-        self._shard.miss(reason, self._symbols, from_ns=heard_ns - STREAM_IN_FLIGHT_NS - self._delay_ns, detail=detail)
+        # What was given up a moment ago and not confirmed yet is cut off with the rest.
+        symbols = (*self._symbols, *(leaving := self._desk.leaving))
+        self._shard.miss(reason, symbols, from_ns=heard_ns - STREAM_IN_FLIGHT_NS - self._delay_ns, detail=detail)
+        self._end_leaving(leaving)
 
 
 async def _collect(shard: Shard) -> None:
     ordinal = AppKeyOrdinal(shard.context.index)
     client = open_rest(shard.settings, ordinal, shard.clock, Random())  # noqa: S311 - jitter, not a secret
     budget = ConnectBudget(connect_path(shard.settings.paths.budgets, ordinal))
+    desk = SlotDesk(shard, ordinal, ScalpConfig(shard.settings.paths.scalp_config))
     try:
-        await ScalpCollector(shard, client, budget).collect()
+        await ScalpCollector(shard, client, budget, desk).collect()
     finally:
+        desk.close()
         budget.close()
         await client.aclose()
 

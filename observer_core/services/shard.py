@@ -22,7 +22,18 @@ from observer_core.ids import Epoch, ShardName, SinkName
 from observer_core.journal.holes import Hole, find_holes
 from observer_core.journal.recovery import Buried, TailReport, examine_tails, find_last_observation
 from observer_core.journal.writer import JournalWriter
-from observer_core.messages import Book, Gap, GapReason, Quote, Record, Rejection, ShardStatus, Track, Trade
+from observer_core.messages import (
+    Book,
+    Gap,
+    GapReason,
+    Quote,
+    Record,
+    Rejection,
+    ShardStatus,
+    StatusMessage,
+    Track,
+    Trade,
+)
 from observer_core.orders import ChildOrder
 from observer_core.quality.delays import delay_ns
 from observer_core.quality.escalation import Escalation
@@ -87,6 +98,8 @@ class Shard:
         """Records that the journal must take before any other: openings and closings it refused so far."""
         self._disk = DiskReactions(self.name, self.settings)
         self._observing = asyncio.Event()
+        self.sync_ms = 0.0
+        """How long the journal took to reach the disk, the last time."""
 
     @property
     def in_flight_ns(self) -> int:
@@ -169,6 +182,11 @@ class Shard:
     def note(self, records: Sequence[Record]) -> None:
         """Write down gap records and events, now or as soon as the journal takes them."""
         self._write(records)
+
+    def tell(self, status: StatusMessage) -> None:
+        """Send the hub a status other than the shard's own."""
+        if self._status_sender is not None:
+            self._status_sender.send(status)
 
     def be_ready(self) -> None:
         """Report, once, that this shard does its work: it observes, or there is nothing to observe now."""
@@ -293,8 +311,10 @@ class Shard:
         interval_s = self.settings.sync_interval_ms * NS_PER_MS / NS_PER_S
         while True:
             await asyncio.sleep(interval_s)
+            begun_ns = self.clock.monotonic_ns()
             try:
                 await asyncio.to_thread(self._journal.sync)
+                self.sync_ms = (self.clock.monotonic_ns() - begun_ns) / NS_PER_MS
             except JournalError as error:
                 self.update(errors_total=self.status.errors_total + 1, note=str(error))
                 logger.warning("journal not synced", extra={"error": str(error)})

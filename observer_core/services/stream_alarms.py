@@ -63,6 +63,14 @@ class SilenceProof:
         self._volume = {}
         self._growths = {}
 
+    def change(self, symbols: Collection[str], now_ns: int) -> None:
+        """Follow other symbols in the same session: the silence of new ones begins now, that of others goes on."""
+        for symbol in self._heard_ns.keys() - set(symbols):
+            for memory in (self._heard_ns, self._looked_ns, self._volume, self._growths):
+                memory.pop(symbol, None)
+        for symbol in symbols:
+            self._heard_ns.setdefault(symbol, now_ns)
+
     def heard(self, symbol: str, now_ns: int) -> None:
         """Take a trade."""
         if symbol in self._heard_ns:

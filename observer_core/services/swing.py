@@ -21,6 +21,7 @@ from observer_core.pacing.rate import Priority
 from observer_core.quality.completeness import by_answers
 from observer_core.quality.rates import RateRule
 from observer_core.services.assignment import Assignment, AssignmentWatch
+from observer_core.services.candidate_watch import CandidateWatch
 from observer_core.services.context import ChildContext
 from observer_core.services.feed import source_of
 from observer_core.services.pace import Pace
@@ -51,6 +52,7 @@ class SwingCollector:
         self._client = client
         self._clock = shard.clock
         self._watch = AssignmentWatch(shard.settings.paths)
+        self._candidates = CandidateWatch(shard.name, shard.settings, shard.clock)
         self._symbols: tuple[str, ...] = ()
         self._assignment: Assignment | None = None
         """What `_symbols` are from."""
@@ -142,6 +144,10 @@ class SwingCollector:
             if isinstance(record, Quote):
                 self._quality.claimed(record)
 
+    def close(self) -> None:
+        """Give back the socket of the candidates."""
+        self._candidates.close()
+
     async def _rest(self, begun_ns: int) -> None:
         """Wait for the next sweep of a closed market; a new assignment, an order or the opening end it early."""
         shard = self._shard
@@ -163,7 +169,9 @@ class SwingCollector:
             # sight; until then it goes on with what it has.
             return set()
         gained = set(symbols).difference(self._symbols)
-        self._shard.resume(set(self._symbols).difference(symbols))
+        lost = set(self._symbols).difference(symbols)
+        self._shard.resume(lost)
+        self._candidates.forget(lost)
         self._symbols, self._assignment = symbols, assignment
         self._quality.assign(symbols, self._clock.now_ns())
         self._shard.update(symbols=len(symbols))
@@ -263,6 +271,7 @@ class SwingCollector:
             shard.miss(GapReason.CALL_FAILED, symbols, from_ns=answer.lost_since_ns, detail="an answer was lost")
         shard.record(answer.records, answer.received_ns)
         self._quality.swept(answer.records, answer.received_ns)
+        self._candidates.observe(answer.records)
         self._refused_code = ""
         self._pace.observed(answer.records)
         if answer.missing:
@@ -311,9 +320,11 @@ async def _collect(shard: Shard) -> None:
     # Sweeping shards are dealt over the appkeys: each key brings its own budget.
     ordinal = AppKeyOrdinal(shard.context.index % len(settings.app_keys))
     client = open_rest(settings, ordinal, shard.clock, Random())  # noqa: S311 - jitter, not a secret
+    collector = SwingCollector(shard, client)
     try:
-        await SwingCollector(shard, client).collect()
+        await collector.collect()
     finally:
+        collector.close()
         await client.aclose()
 
 

@@ -1,4 +1,4 @@
-"""Which shards collect a symbol, from the assignment in force: what HTTP and `explain` need of it.
+"""Which shards collect a symbol, from the assignment in force and the slots: what HTTP and `explain` need of it.
 
 Separate from `assignment`, which the shards read, because this one is asked at any time and remembers nothing.
 """
@@ -6,7 +6,14 @@ Separate from `assignment`, which the shards read, because this one is asked at 
 from observer_core.http.symbols import OwnersOf
 from observer_core.ids import ShardName
 from observer_core.paths import Paths
-from observer_core.services.assignment import read_assignment
+from observer_core.services.assignment import Assignment, read_assignment
+from observer_core.services.slot_file import read_slots
+
+
+def streamed_symbols(paths: Paths, assignment: Assignment, shard: ShardName) -> tuple[str, ...]:
+    """Return who holds the slots of a streaming shard; before it ever ran, whom the assignment gives it."""
+    held = tuple(holder.symbol for holder in read_slots(paths.slots(shard)).holders)
+    return held or assignment.scalp.get(shard, ())
 
 
 def symbol_owners(paths: Paths) -> OwnersOf:
@@ -16,7 +23,7 @@ def symbol_owners(paths: Paths) -> OwnersOf:
         assignment = read_assignment(paths)
         if assignment is None:
             return ()
-        tracks = (assignment.scalp, assignment.swing)
-        return tuple(shard for track in tracks for shard, symbols in track.items() if symbol in symbols)
+        streaming = (shard for shard in assignment.scalp if symbol in streamed_symbols(paths, assignment, shard))
+        return (*streaming, *(shard for shard, symbols in assignment.swing.items() if symbol in symbols))
 
     return owners_of

@@ -40,6 +40,8 @@ class Actions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Report a block deal in each of these symbols: volume and value grow, no stream carries it."""
     resume: Symbols = ()
     """End their halt."""
+    surge: Symbols = ()
+    """Trade these symbols thirty times as fast for a minute."""
     operation_code: str = ""
     """Push this MKOP_CLS_CODE to everybody registered for market operation."""
     encrypted_frame: bool = False

@@ -32,6 +32,8 @@ _PULL: Final = 30.0
 _BURST_PROBABILITY: Final = 0.12
 _BURST_PART_OF_TIME: Final = 0.03
 """Bursts are short: what the first spell of a tape is drawn with, so that not all start bursting."""
+_SURGE_FACTOR: Final = 30.0
+_SURGE_NS: Final = 60 * NS_PER_S
 _LIQUID_TRADES_PER_S: Final = 0.5
 _MAX_VOLUME_FACTOR: Final = 60.0
 _CLOSING_PRICE_PACE: Final = 0.03
@@ -135,6 +137,15 @@ class SymbolTape:
         if self._next_kind != "continuous" or self.frozen(exchange_ns):
             return False
         self._begin_vi(exchange_ns)
+        return True
+
+    def surge(self, exchange_ns: int) -> bool:
+        """Trade many times as fast for a minute, if the symbol is traded continuously; tell whether it was."""
+        self.advance_to(exchange_ns)
+        if self._next_kind != "continuous" or self.frozen(exchange_ns):
+            return False
+        self._intensity, self._regime_until_ns = _SURGE_FACTOR, exchange_ns + _SURGE_NS
+        self._next_kind, self.next_ns = self._schedule(exchange_ns)
         return True
 
     def halt(self, exchange_ns: int) -> bool:

@@ -88,6 +88,8 @@ class Venue:
             tape.halt(now_ns)
         for tape in filter(None, map(self.exchange.tape, actions.resume)):
             tape.resume(now_ns)
+        for tape in filter(None, map(self.exchange.tape, actions.surge)):
+            tape.surge(now_ns)
         for tape in filter(None, map(self.exchange.tape, actions.block)):
             self._deal_off_book(tape, now_ns)
         if actions.expire_tokens:

@@ -70,3 +70,11 @@ def test_a_renewed_registration_is_left_alone_for_a_while_and_an_unwanted_symbol
     assert proof.doubtful(LATER_NS + 20 * STEP_NS) == "005930"
     proof.restart(["000660"], LATER_NS)
     assert not proof.quoted("005930", 999, LATER_NS * 9)
+
+
+def test_other_symbols_in_the_same_session_leave_the_silence_of_the_rest_alone() -> None:
+    proof = _proof()
+    proof.change(["005930", "000660"], LATER_NS // 2)
+    assert proof.doubtful(LATER_NS) == "005930"
+    proof.change(["000660"], LATER_NS)
+    assert proof.doubtful(2 * LATER_NS) == "000660"

@@ -250,6 +250,19 @@ def test_a_tenth_from_the_last_single_price_interrupts_by_itself() -> None:
     assert len(conditions.events) >= len(tape.interruptions)
 
 
+def test_a_surge_trades_faster_for_a_minute_only() -> None:
+    tape = tape_of(BY_CODE["005930"])
+    at_ns = OPEN_NS + 2 * HOUR_NS
+    before = len(trades_until(tape, at_ns)) / 60
+    assert tape.surge(at_ns)
+    during = len(trades_until(tape, at_ns + MINUTE_NS))
+    after = len(trades_until(tape, at_ns + HOUR_NS)) / 59
+    assert during > 10 * before
+    assert after < 2 * before
+    tape.halt(at_ns + HOUR_NS)
+    assert not tape.surge(at_ns + HOUR_NS)
+
+
 def test_a_halt_stops_a_share_until_it_is_resumed() -> None:
     conditions = MarketConditions()
     tape = SymbolTape(BY_CODE["005930"], 7, TradingHours(), OPEN_NS + HOUR_NS, conditions)
