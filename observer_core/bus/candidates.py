@@ -22,11 +22,10 @@ QUEUE_MESSAGES = 1000
 class CandidateSender:
     """A PUB socket connected to every streaming shard; owned by one thread."""
 
-    def __init__(self, source: str, endpoints: Sequence[str]) -> None:
-        """Build a context of its own and connect; a shard that is not there yet is tried again."""
+    def __init__(self, source: str, endpoints: Sequence[str], context: "zmq.Context[zmq.Socket[bytes]]") -> None:
+        """Connect, in the process's context; a shard that is not there yet is tried again."""
         self._source = source
-        self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.PUB)
+        self._socket = context.socket(zmq.PUB)
         self._socket.setsockopt(zmq.SNDHWM, QUEUE_MESSAGES)
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.setsockopt(zmq.RECONNECT_IVL, 50)
@@ -41,20 +40,18 @@ class CandidateSender:
     def close(self) -> None:
         """Close; what is queued is dropped."""
         self._socket.close()
-        self._context.term()
 
 
 class CandidateReceiver:
     """A SUB socket that sweeping shards connect to; owned by one thread, and by one process at a time."""
 
-    def __init__(self, endpoint: str) -> None:
-        """Build a context of its own and bind, owner-only; the caller holds the shard's lock.
+    def __init__(self, endpoint: str, context: "zmq.Context[zmq.Socket[bytes]]") -> None:
+        """Bind, owner-only, in the process's context; the caller holds the shard's lock.
 
         Raises:
             LinkError: the endpoint cannot be bound.
         """
-        self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.SUB)
+        self._socket = context.socket(zmq.SUB)
         self._socket.setsockopt(zmq.RCVHWM, QUEUE_MESSAGES)
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.setsockopt(zmq.SUBSCRIBE, b"")
@@ -79,4 +76,3 @@ class CandidateReceiver:
     def close(self) -> None:
         """Close; what was not taken is dropped."""
         self._socket.close()
-        self._context.term()

@@ -49,10 +49,14 @@ class BatchPublisher:
         socket = self._socket or self.connect()
         socket.send_multipart((self._shard, position.pack(), payload), zmq.NOBLOCK)
 
+    @property
+    def context(self) -> "zmq.Context[zmq.Socket[bytes]]":
+        """Return the context of this process, for sockets that share its threads; close them before the publisher."""
+        return self.connect().context
+
     def status_sender(self, endpoint: str) -> StatusSender:
         """Return a sender of status that shares this context and its threads; close it before the publisher."""
-        self.connect()
-        return StatusSender(endpoint, self._context)
+        return StatusSender(endpoint, self.context)
 
     def close(self) -> None:
         """Send what is queued, for a moment at most, and close."""

@@ -6,11 +6,12 @@ Separate from the sweep because nothing of it may cost the sweep anything: what 
 from collections.abc import Iterable, Sequence
 
 from observer_core.bus.candidates import CandidateSender
-from observer_core.clock import NS_PER_S, Clock
+from observer_core.clock import NS_PER_S
 from observer_core.ids import ShardName
 from observer_core.messages import Record
 from observer_core.scalp.triggers import TriggerWatch
 from observer_core.services.scalp_config import ScalpConfig
+from observer_core.services.shard import Shard
 from observer_core.settings import Settings
 
 _LOOK_NS = NS_PER_S // 2
@@ -24,12 +25,13 @@ def streaming_shards(settings: Settings) -> tuple[ShardName, ...]:
 class CandidateWatch:
     """Judges what a sweep brought and proposes what it found."""
 
-    def __init__(self, name: str, settings: Settings, clock: Clock) -> None:
-        self._clock = clock
-        self._config = ScalpConfig(settings.paths.scalp_config)
+    def __init__(self, shard: Shard) -> None:
+        self._shard = shard
+        self._clock = shard.clock
+        self._config = ScalpConfig(shard.settings.paths.scalp_config)
         self._watch = TriggerWatch(self._config.rules.triggers)
-        endpoints = [settings.paths.candidate_endpoint(shard) for shard in streaming_shards(settings)]
-        self._sender = CandidateSender(name, endpoints)
+        self._sender: CandidateSender | None = None
+        """Opened with the first candidate: nothing of this may delay the first observation."""
         self._look_due_ns = 0
 
     def observe(self, records: Sequence[Record]) -> None:
@@ -41,6 +43,8 @@ class CandidateWatch:
                 self._watch.rules = self._config.rules.triggers
         candidates = self._watch.feed(records)
         if candidates:
+            if self._sender is None:
+                self._sender = self._open()
             self._sender.send(candidates)
 
     def forget(self, symbols: Iterable[str]) -> None:
@@ -49,4 +53,10 @@ class CandidateWatch:
 
     def close(self) -> None:
         """Close the socket."""
-        self._sender.close()
+        if self._sender is not None:
+            self._sender.close()
+
+    def _open(self) -> CandidateSender:
+        settings = self._shard.settings
+        endpoints = [settings.paths.candidate_endpoint(shard) for shard in streaming_shards(settings)]
+        return CandidateSender(self._shard.name, endpoints, self._shard.bus_context)

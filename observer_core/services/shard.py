@@ -11,6 +11,7 @@ import signal
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 
+import zmq
 from msgspec.structs import replace
 
 from observer_core.bus.publisher import BatchPublisher
@@ -100,6 +101,11 @@ class Shard:
         self._observing = asyncio.Event()
         self.sync_ms = 0.0
         """How long the journal took to reach the disk, the last time."""
+
+    @property
+    def bus_context(self) -> "zmq.Context[zmq.Socket[bytes]]":
+        """Return the context that all sockets of this process share; close them before the shard."""
+        return self._publisher.context
 
     @property
     def in_flight_ns(self) -> int:

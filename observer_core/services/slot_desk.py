@@ -41,7 +41,8 @@ class SlotDesk:
         self._ordinal = ordinal
         self.config = config
         self._file = paths.slots(shard.name)
-        self._receiver = CandidateReceiver(paths.candidate_endpoint(shard.name))
+        self._receiver: CandidateReceiver | None = None
+        """Bound with the first decision: nothing of this may delay the first observation."""
         self._triggers = TriggerWatch(config.rules.triggers)
         self._slots = Slots(shard.settings.scalp_trades, config.rules.slots)
         self._own: list[Candidate] = []
@@ -101,7 +102,7 @@ class SlotDesk:
         now_ns = self._clock.now_ns()
         self._look_at_config(now_ns)
         candidates, self._own = self._own, []
-        candidates += self._receiver.drain(CANDIDATES_A_LOOK)
+        candidates += self._arrived()
         changes: list[Change] = []
         losers: list[Overflow] = []
         state = self._state(mitigation, now_ns)
@@ -153,7 +154,14 @@ class SlotDesk:
 
     def close(self) -> None:
         """Close the socket."""
-        self._receiver.close()
+        if self._receiver is not None:
+            self._receiver.close()
+
+    def _arrived(self) -> list[Candidate]:
+        if self._receiver is None:
+            endpoint = self._shard.settings.paths.candidate_endpoint(self._shard.name)
+            self._receiver = CandidateReceiver(endpoint, self._shard.bus_context)
+        return self._receiver.drain(CANDIDATES_A_LOOK)
 
     def _recall(self) -> None:
         """Take up the slots of the former life; whom the assignment does not want any more goes with it."""

@@ -52,7 +52,7 @@ class SwingCollector:
         self._client = client
         self._clock = shard.clock
         self._watch = AssignmentWatch(shard.settings.paths)
-        self._candidates = CandidateWatch(shard.name, shard.settings, shard.clock)
+        self._candidates = CandidateWatch(shard)
         self._symbols: tuple[str, ...] = ()
         self._assignment: Assignment | None = None
         """What `_symbols` are from."""

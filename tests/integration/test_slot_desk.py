@@ -69,10 +69,10 @@ class Desk:
     def kill(self) -> None:
         """Give back what the kernel would; nothing is written."""
         self.shard._lock.close()
-        self.shard._publisher.close()
+        self.desk.close()
         if self.shard._status_sender is not None:
             self.shard._status_sender.close()
-        self.desk.close()
+        self.shard._publisher.close()
 
     def records(self) -> list[Record]:
         """Return everything this shard ever journalled."""
@@ -101,7 +101,7 @@ def desks(settings: Settings) -> Iterator[list[Desk]]:
 def propose(settings: Settings, candidates: list[Candidate], desks: list[Desk], expected: int) -> None:
     """Send candidates as a sweeping shard does, and let the desks decide until they have decided about all."""
     endpoints = [settings.paths.candidate_endpoint(shard) for shard in streaming_shards(settings)]
-    sender = CandidateSender("swing-0", endpoints)
+    sender = CandidateSender("swing-0", endpoints, desks[0].shard.bus_context)
     deadline_ns = CLOCK.monotonic_ns() + 20 * NS_PER_S
     try:
         # What is sent before the connection stands is dropped, as documented; it stands when both sides looked.
