@@ -107,6 +107,9 @@ class Settings:
     disk_ladder_percent: tuple[float, ...] = (75.0, 85.0, 90.0, 95.0)
     """Used shares at which to warn, trim, seal and drop."""
     disk_reserve_bytes: int = 16 * 1024 * 1024
+    daily_parquet: bool = False
+    backup_age_s: float = 36 * 3600.0
+    """0 = never."""
     recycle_memory_bytes: int = 512 * 1024 * 1024
     """0 = never."""
     recycle_age_s: float = 0.0
@@ -372,6 +375,8 @@ def _build(reader: _Reader, app_keys: tuple[AppKey, ...], warnings: tuple[str, .
         log_level=reader.choice("OBSERVER_LOG_LEVEL", "DEBUG", "INFO", "WARNING", "ERROR"),
         disk_ladder_percent=reader.rising_percentages("OBSERVER_DISK_LADDER", 4),
         disk_reserve_bytes=reader.whole("OBSERVER_DISK_RESERVE_MIB", 1, 1024) * 1024 * 1024,
+        daily_parquet=reader.flag("OBSERVER_DAILY_PARQUET"),
+        backup_age_s=reader.number("OBSERVER_BACKUP_AGE_H", 0, 10_000) * 3600,
         recycle_memory_bytes=reader.whole("OBSERVER_RECYCLE_MEMORY_MIB", 0, 1 << 20) * 1024 * 1024,
         recycle_age_s=reader.number("OBSERVER_RECYCLE_AGE_H", 0, 10_000) * 3600,
         alert_urls=tuple(map(Secret, reader.text("OBSERVER_ALERT_URLS").split())),

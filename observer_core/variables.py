@@ -172,6 +172,20 @@ VARIABLES: tuple[Variable, ...] = (
         _STORAGE,
     ),
     Variable(
+        "OBSERVER_DAILY_PARQUET",
+        "false",
+        "Write Parquet files of every day; needs the extra datasets",
+        "true|false",
+        _STORAGE,
+    ),
+    Variable(
+        "OBSERVER_BACKUP_AGE_H",
+        "36",
+        "Alarm when a finished day has had no verified backup for so long; 0 = never",
+        "hours",
+        _STORAGE,
+    ),
+    Variable(
         "OBSERVER_RECYCLE_MEMORY_MIB",
         "512",
         "A healthy process that holds more is renewed, one at a time; 0 = never",

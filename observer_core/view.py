@@ -188,6 +188,36 @@ class AlertRow(_View, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class TaskRow(_View, frozen=True, kw_only=True):
+    """One line of maintenance's timetable and its last run."""
+
+    name: str
+    at: str
+    """Korean times of the day."""
+    next_ns: int
+    begun_ns: int | None = None
+    """None = it never ran here."""
+    duration_s: float | None = None
+    outcome: str = ""
+    """"done", "failed", "" = it never ran here."""
+    text: str = ""
+
+
+class BackupView(_View, frozen=True, kw_only=True):
+    """How backups stand; a verified one is a copy elsewhere of which a receipt was left here."""
+
+    packages: int = 0
+    newest_day: int | None = None
+    newest_ns: int | None = None
+    verified_day: int | None = None
+    verified_ns: int | None = None
+    verified_by: str = ""
+    unsecured_days: int = 0
+    """Finished days of which no verified copy lies elsewhere."""
+    unsecured_since_ns: int | None = None
+    """When the oldest of them was over."""
+
+
 class SystemView(_View, frozen=True, kw_only=True):
     """Everything at one sequence number; this is what `observerctl status --json` prints."""
 
@@ -212,6 +242,8 @@ class SystemView(_View, frozen=True, kw_only=True):
     viewers: int = 0
     slots: SlotView | None = None
     alerts: tuple[AlertRow, ...] = ()
+    tasks: tuple[TaskRow, ...] = ()
+    backup: BackupView | None = None
 
 
 class Delta(_View, frozen=True, kw_only=True):
@@ -233,6 +265,8 @@ class Delta(_View, frozen=True, kw_only=True):
     viewers: int | None = None
     slots: SlotView | None = None
     alerts: tuple[AlertRow, ...] | None = None
+    tasks: tuple[TaskRow, ...] | None = None
+    backup: BackupView | None = None
 
 
 class _Question(msgspec.Struct, frozen=True, kw_only=True, tag_field="t"):
@@ -387,5 +421,7 @@ def apply(view: SystemView, delta: Delta) -> SystemView:
         leases=view.leases if delta.leases is None else delta.leases,
         viewers=view.viewers if delta.viewers is None else delta.viewers,
         slots=view.slots if delta.slots is None else delta.slots,
+        tasks=view.tasks if delta.tasks is None else delta.tasks,
+        backup=view.backup if delta.backup is None else delta.backup,
         alerts=view.alerts if delta.alerts is None else delta.alerts,
     )

@@ -18,6 +18,7 @@ import zstandard
 
 from observer_core.archive.manifest import DayManifest, read_manifest
 from observer_core.archive.sealing import SealError, examine
+from observer_core.archive.standing import needs_packing, sealed_days
 from observer_core.backup.form import (
     MANIFEST,
     SUCCESS,
@@ -33,7 +34,7 @@ from observer_core.backup.form import (
     write_durably,
 )
 from observer_core.backup.verify import read_manifest as read_package
-from observer_core.backup.verify import success_digest, verify
+from observer_core.backup.verify import verify
 from observer_core.clock import Clock, kst_day
 from observer_core.ids import DayNumber
 from observer_core.journal.files import sync_directory
@@ -65,25 +66,7 @@ class Packer:
 
     def days_to_pack(self) -> list[DayNumber]:
         """Return the days, oldest first, whose package is missing or older than what is sealed of them."""
-        manifests = self.paths.manifest(DayNumber(0)).parent
-        names = sorted(path.stem for path in manifests.glob("*.json") if path.stem.isdigit())
-        return [day for name in names if self.outdated(day := DayNumber(int(name)))]
-
-    def outdated(self, day: DayNumber) -> bool:
-        """Return whether a day has sealed files that its package lacks, or was not over when it was packed."""
-        sealed = read_manifest(self.paths.manifest(day), day)
-        if not sealed.files:
-            return False
-        package = self.paths.backup(day)
-        if not success_digest(package):
-            return True
-        try:
-            packed = read_package(package)
-        except BackupError:
-            return True
-        there = {path: file.sha256 for path, file in packed.files.items() if file.content_sha256}
-        wanted = {f"data/{path}": file.sha256 for path, file in sealed.files.items()}
-        return there != wanted or packed.complete != sealed.complete
+        return [day for day in sealed_days(self.paths) if needs_packing(self.paths, day)]
 
     def pack(self, day: DayNumber, on_progress: Progress = lambda _what, _done, _all: None) -> PackageManifest:
         """Make the package of a day anew and put it in place of the former one.

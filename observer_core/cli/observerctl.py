@@ -20,7 +20,9 @@ from observer_core.cli.backup import app as backup
 from observer_core.cli.bars import app as bars
 from observer_core.cli.days import app as days
 from observer_core.cli.dlq import app as letters
+from observer_core.cli.export import export_command
 from observer_core.cli.journal import app as journal
+from observer_core.cli.maintenance import app as maintenance
 from observer_core.cli.operator_name import login_name
 from observer_core.cli.output import status_lines, ticket_line
 from observer_core.cli.pauses import pauses_command
@@ -57,11 +59,13 @@ app.add_typer(database, name="db")
 app.add_typer(universe, name="universe")
 app.add_typer(journal, name="journal")
 app.add_typer(backup, name="backup")
+app.add_typer(maintenance, name="maintenance")
 app.add_typer(letters, name="dlq")
 app.add_typer(bars, name="bars")
 app.add_typer(days, name="days")
 app.add_typer(slots, name="slots")
 app.command("replay")(replay_command)
+app.command("export")(export_command)
 app.command("gaps")(gaps_command)
 app.command("pauses")(pauses_command)
 

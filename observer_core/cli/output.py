@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from observer_core.clock import NS_PER_S, kst_datetime
 from observer_core.http.verdict import Problem, verdict
 from observer_core.messages import TicketUpdate
-from observer_core.view import ProcessRow, SystemView, WriterRow
+from observer_core.view import BackupView, ProcessRow, SystemView, TaskRow, WriterRow
 
 STALE_AFTER_S = 2.0
 EVENTS_SHOWN = 5
@@ -66,6 +66,8 @@ def status_lines(view: SystemView, now_ns: int) -> list[str]:
         _process_table(view.processes, now_ns),
         _writer_table(view.writers),
         _disk_table(view),
+        task_table(view.tasks, now_ns),
+        [backup_line(view.backup, now_ns)] if view.backup is not None else [],
         _short_facts(view),
         _event_lines(view),
     ]
@@ -75,6 +77,43 @@ def status_lines(view: SystemView, now_ns: int) -> list[str]:
             lines.append("")
         lines += block
     return lines
+
+
+def task_table(tasks: Sequence[TaskRow], now_ns: int) -> list[str]:
+    """Return the timetable of maintenance with the last run of each task."""
+    if not tasks:
+        return []
+    header = ("TASK", "AT", "LAST RUN", "TOOK", "OUTCOME", "NEXT IN", "WHAT")
+    cells = [
+        (
+            row.name,
+            row.at,
+            _UNKNOWN if row.begun_ns is None else f"{kst_datetime(row.begun_ns):%m-%d %H:%M}",
+            duration(row.duration_s),
+            row.outcome or _UNKNOWN,
+            duration((row.next_ns - now_ns) / NS_PER_S),
+            row.text.partition("\n")[0],
+        )
+        for row in tasks
+    ]
+    return table(header, cells, frozenset({"TOOK", "NEXT IN"}))
+
+
+def backup_line(backup: BackupView | None, now_ns: int) -> str:
+    """Return in one line how old backups are."""
+    if backup is None or not backup.packages:
+        return "backup: no package yet"
+    age = duration((now_ns - (backup.newest_ns or 0)) / NS_PER_S)
+    text = f"backup: {backup.packages} packages, the newest of {backup.newest_day}, {age} old"
+    if backup.verified_ns is None:
+        text += "; no verified copy elsewhere"
+    else:
+        verified = duration((now_ns - backup.verified_ns) / NS_PER_S)
+        text += f"; last verified copy of {backup.verified_day} on {backup.verified_by}, {verified} ago"
+    if backup.unsecured_since_ns is not None:
+        waiting = duration((now_ns - backup.unsecured_since_ns) / NS_PER_S)
+        text += f"; {backup.unsecured_days} finished days without one, the oldest for {waiting}"
+    return text
 
 
 def ticket_line(ticket: TicketUpdate) -> str:

@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 
 from observer_core.clock import NS_PER_S
 from observer_core.http.readiness import OPEN_PHASE, readiness
-from observer_core.view import BudgetRow, DiskRow, ProcessRow, SystemView, WriterRow
+from observer_core.view import BackupView, BudgetRow, DiskRow, ProcessRow, SystemView, TaskRow, WriterRow
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -50,6 +50,9 @@ class _Collected:
         yield from _disks(view.disk)
         yield from _budgets(view.budgets)
         yield from _gaps(view)
+        yield from _tasks(view.tasks, now_ns)
+        if view.backup is not None:
+            yield from _backup(view.backup, now_ns)
 
 
 def _gauge(name: str, meaning: str, labels: Sequence[str], samples: Iterable[tuple[Sequence[str], Amount]]) -> Metric:
@@ -240,4 +243,36 @@ def _gaps(view: SystemView) -> Iterator[Metric]:
         "Part of what the exchange had today that is here.",
         ("track",),
         [((track,), percent / 100) for track, percent in sorted(gaps.completeness_today.items())],
+    )
+
+
+def _tasks(rows: Sequence[TaskRow], now_ns: int) -> Iterator[Metric]:
+    labels = ("task",)
+
+    def each(value: Callable[[TaskRow], Amount]) -> list[tuple[Sequence[str], Amount]]:
+        return [((row.name,), value(row)) for row in rows]
+
+    yield _gauge(
+        "task_last_run_age_seconds", "Since its last begin.", labels, each(lambda r: _age_s(r.begun_ns, now_ns))
+    )
+    yield _gauge("task_duration_seconds", "Duration of its last run.", labels, each(lambda r: r.duration_s))
+    yield _gauge(
+        "task_failed",
+        "1 while its last run is one that failed.",
+        labels,
+        each(lambda r: float(r.outcome == "failed") if r.outcome else None),
+    )
+
+
+def _backup(backup: BackupView, now_ns: int) -> Iterator[Metric]:
+    yield _one("backup_packages", "Finished packages on this server.", float(backup.packages))
+    yield _one("backup_newest_age_seconds", "Age of the newest package.", _age_s(backup.newest_ns, now_ns))
+    yield _one(
+        "backup_verified_age_seconds", "Since a copy elsewhere was last verified.", _age_s(backup.verified_ns, now_ns)
+    )
+    yield _one("backups_unverified", "Finished days without a verified copy.", float(backup.unsecured_days))
+    yield _one(
+        "backup_unsecured_age_seconds",
+        "How long the oldest of these days has been over; 0 = none.",
+        _age_s(backup.unsecured_since_ns, now_ns) or 0.0,
     )

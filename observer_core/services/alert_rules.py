@@ -58,14 +58,25 @@ class QuietHours(NamedTuple):
         return minute >= self.from_minute or minute < self.until_minute
 
 
-def conditions(view: SystemView, now_ns: int) -> list[Condition]:
-    """Return what is wrong: each expectation of the session that is not met, and each volume that fills."""
+def conditions(view: SystemView, now_ns: int, backup_age_s: float = 0.0) -> list[Condition]:
+    """Return what is wrong: each expectation of the session that is not met, each volume that fills, each task of
+    maintenance that failed, and backups that nobody verified for too long (0 = never).
+    """
     found = [Condition(_key(text), text) for text in readiness(view, now_ns).failing]
     found += [
         Condition(f"disk {row.mount}", f"disk {row.mount} is at step {row.level}: {row.measure}")
         for row in view.disk
         if row.level in {"trim", "seal"}
     ]
+    found += [
+        Condition(f"task {row.name}", f"maintenance task {row.name} failed: {row.text}")
+        for row in view.tasks
+        if row.outcome == "failed"
+    ]
+    since_ns = None if view.backup is None else view.backup.unsecured_since_ns
+    if backup_age_s and since_ns is not None and (age_s := (now_ns - since_ns) / NS_PER_S) > backup_age_s:
+        text = f"a finished day has had no verified backup for {age_s / 3600:.0f} h: pull, or look at the transfer log"
+        found.append(Condition("backup age", text))
     return found
 
 
@@ -77,7 +88,8 @@ def _key(text: str) -> str:
 class Alarms:
     """The incidents of this process's life."""
 
-    def __init__(self, quiet: QuietHours | None = None, limit_per_h: int = 20) -> None:
+    def __init__(self, quiet: QuietHours | None = None, limit_per_h: int = 20, backup_age_s: float = 0.0) -> None:
+        self._backup_age_s = backup_age_s
         self._quiet = quiet or QuietHours()
         self._limit_per_h = limit_per_h
         self._incidents: dict[str, _Incident] = {}
@@ -86,7 +98,7 @@ class Alarms:
 
     def look(self, view: SystemView, now_ns: int) -> list[Message]:
         """Take a view; return what is to be sent now."""
-        for condition in conditions(view, now_ns):
+        for condition in conditions(view, now_ns, self._backup_age_s):
             known = self._incidents.get(condition.key)
             incident = known or _Incident("", now_ns, now_ns, told=False)
             self._incidents[condition.key] = incident._replace(text=condition.text, seen_ns=now_ns)

@@ -30,7 +30,9 @@ class AlertDesk:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
-        self._alarms = Alarms(QuietHours(*settings.alert_quiet_minutes), settings.alert_limit_per_h)
+        self._alarms = Alarms(
+            QuietHours(*settings.alert_quiet_minutes), settings.alert_limit_per_h, settings.backup_age_s
+        )
 
     async def run(self, current_view: Callable[[], SystemView]) -> None:
         """Look at the view every few seconds, for ever; sending waits for nothing and holds up nothing."""

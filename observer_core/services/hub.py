@@ -51,6 +51,7 @@ from observer_core.services.hub_orders import OrderDesk
 from observer_core.services.hub_readings import read_processes
 from observer_core.services.hub_sockets import Groups, HubSockets, peer_of
 from observer_core.services.hub_state import HubState
+from observer_core.services.hub_upkeep import read_upkeep
 from observer_core.services.symbol_owners import symbol_owners
 from observer_core.view import Answer, GapView, MarketView, SystemView
 
@@ -62,6 +63,9 @@ TURN_S = 0.25
 READINGS_S = 2.0
 RECOUNT_EVERY = 5
 """Our own files are recounted at every fifth reading."""
+
+UPKEEP_EVERY = 5
+"""Timetable and backups are looked at at every fifth reading."""
 
 RECALL_S = 5.0
 """Pause between two looks into the archive for gaps."""
@@ -266,6 +270,9 @@ class Hub:
                 if turn % RECOUNT_EVERY == 0:
                     await asyncio.to_thread(self._disk.measure_ours, now_ns)
                 self._state.seen.disk = await asyncio.to_thread(self._disk.rows, now_ns)
+                if turn % UPKEEP_EVERY == 0:
+                    upkeep = await asyncio.to_thread(read_upkeep, self._settings.paths, now_ns)
+                    self._state.seen.tasks, self._state.seen.backup = upkeep
                 for change in self._disk.take_changes():
                     self._state.add_event(change)
             except OSError as error:

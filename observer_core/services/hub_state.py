@@ -33,6 +33,7 @@ from observer_core.view import (
     EVENTS_KEPT,
     TICKETS_KEPT,
     AlertRow,
+    BackupView,
     BudgetRow,
     Delta,
     DiskRow,
@@ -41,6 +42,7 @@ from observer_core.view import (
     MarketView,
     ProcessRow,
     SystemView,
+    TaskRow,
     WriterRow,
     apply,
 )
@@ -70,6 +72,8 @@ class Observations:
     alerts: tuple[AlertRow, ...] = ()
     outages_s: dict[str, float] = field(default_factory=dict)
     """By shard: how long its last restart left it without data."""
+    tasks: tuple[TaskRow, ...] = ()
+    backup: BackupView | None = None
     readings: dict[int, ProcessReading] = field(default_factory=dict)
     """By pid."""
 
@@ -168,6 +172,8 @@ class HubState:
             budgets=None if seen.budgets == view.budgets else seen.budgets,
             gaps=_refreshed(seen.gaps, view.gaps),
             slots=self._slots.take_changed(),
+            tasks=None if seen.tasks == view.tasks else seen.tasks,
+            backup=None if seen.backup == view.backup else seen.backup,
             market=_refreshed(seen.market, view.market),
             events=tuple(self._events),
             tickets=tuple(self._tickets.values()),
@@ -246,6 +252,8 @@ def _is_empty(delta: Delta) -> bool:
         delta.leases,
         delta.viewers,
         delta.slots,
+        delta.tasks,
+        delta.backup,
         delta.alerts,
     )
     return not any(lists) and all(part is None for part in parts)

@@ -1,4 +1,4 @@
-"""The maintenance process: the universe, who collects what, the calendar; the life cycle of the archive later.
+"""The maintenance process: the universe, who collects what, the calendar, the life cycle of the archive, the timetable.
 
 It looks at everything once a second, and at once when the configuration directory changes. Whatever fails is tried
 again; meanwhile the shards keep what they have.
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from observer_core.bus.status import StatusSender
 from observer_core.clock import NS_PER_MS, NS_PER_S, kst_day
-from observer_core.errors import JournalError, MalformedMessage, ProcessError
+from observer_core.errors import JournalError, MalformedMessage, ObserverError, ProcessError
 from observer_core.exit_codes import ExitCode
 from observer_core.messages import ServiceStatus
 from observer_core.services.calendar_check import CalendarCheck
@@ -21,9 +21,11 @@ from observer_core.services.config_watch import DirectoryWatch, is_mounted_file
 from observer_core.services.context import ChildContext
 from observer_core.services.day_watch import DayWatch
 from observer_core.services.event_journal import EventJournal
-from observer_core.services.maintenance_archive import keep_archive
+from observer_core.services.maintenance_archive import ArchiveKeeper, keep_archive
 from observer_core.services.recorded_universe import RecordedUniverse
 from observer_core.services.universe import UniverseKeeper
+from observer_core.services.universe_renewal import renew_universe
+from observer_core.services.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +51,8 @@ class Maintenance:
         self._watch = DirectoryWatch(self._settings.config_dir)
         self._keeper = self._universe_keeper()
         self._calendar = CalendarCheck(self._settings, self._clock, self._events.tell)
+        inline = {"universe": self._renew_universe, "seal": self._check_sealed}
+        self._upkeep = Upkeep(self._settings, self._clock, self._events.tell, inline)
         self._reported: tuple[int, int] | None = None
 
     def _universe_keeper(self) -> UniverseKeeper | RecordedUniverse:
@@ -70,6 +74,7 @@ class Maintenance:
             asyncio.create_task(self._calendar.run()),
             asyncio.create_task(keep_archive(self._settings, self._clock)),
             asyncio.create_task(DayWatch(self._settings, self._clock, self._events.tell).run()),
+            asyncio.create_task(self._upkeep.run()),
         ]
         watcher = asyncio.create_task(self._watch.run(self._stopping))
         await self._look_at_mounts()
@@ -89,6 +94,17 @@ class Maintenance:
             if is_mounted_file(path):
                 text = f"{path} is mounted as a single file: what editors save is not seen; mount its directory"
                 await self._events.tell("config_file_mounted", "warning", path.name, text)
+
+    async def _renew_universe(self) -> str:
+        if isinstance(self._keeper, RecordedUniverse):
+            return "nothing to do: a recorded day is replayed"
+        return await renew_universe(self._settings.paths, self._clock)
+
+    async def _check_sealed(self) -> str:
+        left = await asyncio.to_thread(ArchiveKeeper(self._settings, self._clock).overdue)
+        if left:
+            raise ObserverError(f"{len(left)} archive files are not sealed yet, the first is {left[0]}")
+        return "every file whose time is over is sealed"
 
     async def _keep_universe(self) -> None:
         """Put the day's universe in force if it is not yet, or what changed of it."""

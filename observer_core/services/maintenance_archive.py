@@ -42,6 +42,7 @@ PASS_EVERY_S = 20.0
 FORCED_PASS_EVERY_S = 2.0
 WINDOW_GRACE_NS = 30 * NS_PER_S
 """A window is over for the writer's last lines, too, by then; the writer's own checkpoint has the last word."""
+SEAL_PATIENCE_NS = 300 * NS_PER_S
 DAY_GRACE_NS = 600 * NS_PER_S
 _NS_PER_DAY = 24 * 3600 * NS_PER_S
 JSONL = SinkName("jsonl")
@@ -82,6 +83,13 @@ class ArchiveKeeper:
         for directory in self._journal_directories():
             self._remove_segments(directory, report)
         return report
+
+    def overdue(self) -> list[str]:
+        """Return the live files that should have been sealed for minutes."""
+        before_ns = self._clock.now_ns() - SEAL_PATIENCE_NS
+        return [
+            str(live.relative_to(self._paths.data)) for live, window in self._live_files() if window.ends_ns < before_ns
+        ]
 
     def _live_files(self) -> Iterator[tuple[Path, Window]]:
         """Yield the live files whose window is over."""

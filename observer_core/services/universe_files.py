@@ -150,6 +150,12 @@ def set_listings_aside(paths: Paths, day: DayNumber) -> None:
             path.replace(path.with_name(f"{path.name}.refused"))
 
 
+def forget_listings(paths: Paths, day: DayNumber) -> None:
+    """Drop a day's listing files from the cache: whoever needs them next downloads them."""
+    for board in BOARD_FILES:
+        listing_file(paths, day, board).unlink(missing_ok=True)
+
+
 def cached_listings(paths: Paths, day: DayNumber) -> dict[str, bytes] | None:
     """Return the cached listing files of a day by board, None unless all are there."""
     try:

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from observer_core.http.metrics import exposition
-from observer_core.view import BudgetRow, DiskRow, GapView, SystemView, WriterRow
+from observer_core.view import BackupView, BudgetRow, DiskRow, GapView, SystemView, TaskRow, WriterRow
 from tests.fixtures.views import NOW_NS, at, blank_view, row
 
 WRITER = WriterRow(
@@ -31,6 +31,10 @@ def full_view() -> SystemView:
         writers=(WRITER,),
         disk=(DISK,),
         budgets=(BudgetRow(appkey=0, limit_per_s=18.0, used_last_s=17, refused_total=2, as_of_ns=NOW_NS),),
+        tasks=(TaskRow(name="seal", at="15:45", next_ns=0, begun_ns=NOW_NS, duration_s=0.5, outcome="done"),),
+        backup=BackupView(
+            packages=3, newest_ns=NOW_NS, verified_ns=NOW_NS, unsecured_days=1, unsecured_since_ns=NOW_NS
+        ),
         gaps=GapView(
             open=1,
             today=4,
@@ -89,3 +93,11 @@ def test_promtool_finds_nothing_to_say() -> None:
         check=False,
     )
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
+
+
+def test_backups_and_tasks_have_an_age() -> None:
+    found = samples(full_view(), 60)
+    assert found["observer_backup_unsecured_age_seconds"] == 60
+    assert found["observer_backup_verified_age_seconds"] == 60
+    assert found['observer_task_failed{task="seal"}'] == 0
+    assert found['observer_task_last_run_age_seconds{task="seal"}'] == 60

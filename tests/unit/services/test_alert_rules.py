@@ -3,8 +3,8 @@
 import pytest
 
 from observer_core.clock import NS_PER_S
-from observer_core.services.alert_rules import Alarms, Message, QuietHours
-from observer_core.view import SystemView
+from observer_core.services.alert_rules import Alarms, Message, QuietHours, conditions
+from observer_core.view import BackupView, SystemView, TaskRow
 from tests.fixtures.views import NOW_NS, at, blank_view, row
 
 
@@ -55,3 +55,13 @@ def test_quiet_hours_delay_and_gather_but_lose_nothing() -> None:
 def test_the_limit_holds_messages_back(limit: int, expected: int) -> None:
     found = told(Alarms(limit_per_h=limit), *every(5, 100, "backoff"), *every(5, 400, "running", begin=100))
     assert len(found) == expected
+
+
+def test_backups_that_nobody_verified_and_failed_tasks_are_conditions() -> None:
+    failed = TaskRow(name="package", at="00:20", next_ns=0, begun_ns=1, duration_s=1.0, outcome="failed", text="full")
+    standing = BackupView(packages=2, unsecured_days=1, unsecured_since_ns=at(-37 * 3600))
+    found = conditions(blank_view(supervisor_pid=1, tasks=(failed,), backup=standing), NOW_NS, 36 * 3600.0)
+    assert [condition.key for condition in found] == ["task package", "backup age"]
+    assert "no verified backup for 37 h" in found[1].text
+    assert conditions(blank_view(supervisor_pid=1, backup=standing), NOW_NS, 38 * 3600.0) == []
+    assert conditions(blank_view(supervisor_pid=1, backup=standing), NOW_NS, 0.0) == []

@@ -1,0 +1,67 @@
+"""`observerctl maintenance`: the timetable with its last runs, how backups stand, and what retention will do next.
+
+Works on the files and only reads: nothing has to run, and whatever runs is not disturbed.
+"""
+
+import os
+import sys
+from typing import Annotated
+
+import msgspec
+import typer
+
+from observer_core.archive.day_retention import as_date, decide
+from observer_core.archive.standing import archived_days
+from observer_core.cli.output import backup_line, table, task_table
+from observer_core.clock import SystemClock, kst_day
+from observer_core.errors import ConfigError
+from observer_core.paths import Paths
+from observer_core.services.hub_upkeep import read_upkeep
+from observer_core.settings import load_client_settings
+
+USAGE = 2
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The daily tasks: what ran, what comes next.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+
+
+@app.command()
+def show(as_json: AsJson = False) -> None:
+    """Show the timetable, the last run of each task with its duration, and how backups stand."""
+    now_ns = SystemClock().now_ns()
+    tasks, backup = read_upkeep(_paths(), now_ns)
+    if as_json:
+        print(msgspec.json.encode({"tasks": tasks, "backup": backup}).decode())
+        return
+    print("\n".join([*task_table(tasks, now_ns), "", backup_line(backup, now_ns)]))
+
+
+@app.command()
+def retention(as_json: AsJson = False) -> None:
+    """Show what retention will do with each day of raw data, and why; changes nothing."""
+    days = archived_days(_paths())
+    decisions = decide(days, kst_day(SystemClock().now_ns()))
+    if as_json:
+        print(msgspec.json.encode([{"day": d.day, "action": d.action, "reason": d.reason} for d in decisions]).decode())
+        return
+    facts = {one.day: one for one in days}
+    rows = [
+        (
+            str(as_date(decision.day)),
+            decision.action.value,
+            "yes" if facts[decision.day].secured else "no",
+            "yes" if facts[decision.day].anomalous else "no",
+            decision.reason,
+        )
+        for decision in decisions
+    ]
+    print("\n".join(table(("DAY", "NEXT", "SECURED", "ANOMALY", "REASON"), rows)) if rows else "there is no raw data")
+
+
+def _paths() -> Paths:
+    try:
+        return load_client_settings(os.environ).paths
+    except ConfigError as error:
+        print("\n".join(error.problems), file=sys.stderr)
+        raise typer.Exit(USAGE) from error
