@@ -96,7 +96,9 @@ class Upkeep:
         # A failure that goes on is told once; trying again does not repeat it.
         if outcome == "done" or before is None or (before.outcome, before.text) != (outcome, text):
             severity = "info" if outcome == "done" else "error"
-            await self._tell("maintenance_run", severity, task.name, f"{outcome} in {duration_s:.1f} s: {text}")
+            # The name by which the rules of anomalous days know a failed backup.
+            name = "backup_failed" if (task.name, outcome) == ("package", "failed") else "maintenance_run"
+            await self._tell(name, severity, task.name, f"{outcome} in {duration_s:.1f} s: {text}")
 
     async def _do(self, name: str) -> str:
         inline = self._inline.get(name)
