@@ -250,6 +250,22 @@ class SymbolRow(NamedTuple):
     change_bp: int | None
 
 
+class ProcessHistory(msgspec.Struct, frozen=True, array_like=True):
+    """The course of one process's rates, a point a second, newest last."""
+
+    name: str
+    columns: tuple[bytes, ...]
+    """As `rates.Course.packed` gives them."""
+
+
+class RateHistory(msgspec.Struct, frozen=True, kw_only=True):
+    """The rates of the last quarter of an hour."""
+
+    second: int
+    """Wall-clock second of the newest points."""
+    processes: tuple[ProcessHistory, ...]
+
+
 _UNKNOWN_CHANGE: Final = -32_768
 
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from observer_core.details import AuditTail, GapList, LogTail, SymbolColumns, SymbolDetail
+from observer_core.details import AuditTail, GapList, LogTail, RateHistory, SymbolColumns, SymbolDetail
 from observer_core.messages import Event, TicketUpdate, decode_with
 from observer_core.slot_messages import OverflowRow as OverflowRow
 from observer_core.slot_messages import SlotRow as SlotRow
@@ -346,7 +346,11 @@ class GetAudit(_Question, frozen=True, kw_only=True, tag="audit"):
     contains: str = ""
 
 
-Inquiry: TypeAlias = GetSymbols | GetSymbol | GetGaps | GetLog | GetAudit
+class GetHistory(_Question, frozen=True, kw_only=True, tag="history"):
+    """Ask for the processes' rates of the last quarter of an hour, so that a new console's charts are full."""
+
+
+Inquiry: TypeAlias = GetSymbols | GetSymbol | GetGaps | GetLog | GetAudit | GetHistory
 """Questions about what is not in the view."""
 
 Question: TypeAlias = Hello | GetView | GetTicket | AcquireLease | Command | Inquiry
@@ -368,6 +372,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="answ
     gaps: GapList | None = None
     log: LogTail | None = None
     audit: AuditTail | None = None
+    history: RateHistory | None = None
 
 
 _delta_decoder = msgspec.msgpack.Decoder(Delta)

@@ -15,7 +15,7 @@ from textual.timer import Timer
 
 from observer_core.clock import NS_PER_S, Clock
 from observer_core.errors import LinkError
-from observer_core.view import Question, SystemView
+from observer_core.view import GetHistory, Question, SystemView
 from observer_tui.feed import Feed, LinkState
 from observer_tui.frame import Frame
 from observer_tui.glyphs import ASCII, BLOCKS
@@ -73,6 +73,7 @@ class DrawingApp(TerminalApp):
         self._wanting = asyncio.Event()
         """Set when the open page wants to know something else than before."""
         self._wanted: tuple[object, ...] = ()
+        self._recalling: asyncio.Task[None] | None = None
 
     async def on_mount(self, _event: Mount) -> None:
         """Draw at once, then follow the feed."""
@@ -84,7 +85,7 @@ class DrawingApp(TerminalApp):
 
     async def on_unmount(self) -> None:
         """Stop following and free the sockets."""
-        for task in (self._follower, self._inquirer):
+        for task in (self._follower, self._inquirer, self._recalling):
             if task is not None:
                 task.cancel()
         await self.feed.close()
@@ -94,7 +95,18 @@ class DrawingApp(TerminalApp):
         while True:
             await self.feed.wait_change()
             first = self.store.view is None
-            if self._accept() or (first and self.store.view is not None):
+            changed = self._accept()
+            if changed or (first and self.store.view is not None):
+                self.draw()
+            if changed and self.store.link.state is LinkState.LIVE:
+                self._recalling = asyncio.create_task(self._recall())
+
+    async def _recall(self) -> None:
+        """Ask what the core saw while this console did not; an older core cannot tell."""
+        with contextlib.suppress(LinkError):
+            answer = await self.feed.ask(GetHistory(request_id=new_request_id()))
+            if answer.history is not None:
+                self.store.recall(answer.history, self._clock.now_ns())
                 self.draw()
 
     async def _inquire(self) -> None:

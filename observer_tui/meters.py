@@ -4,52 +4,31 @@ A lost status message costs smoothness, never truth. A new hub epoch or a restar
 keeps the history: what was seen was seen. Pure: the time is an argument.
 """
 
-from collections import deque
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from observer_core.clock import NS_PER_S
+from observer_core.details import RateHistory
+from observer_core.rates import BLANK, COURSE_S, Course, RateWindow
+from observer_core.rates import SILENT_NS as SILENT_NS
+from observer_core.rates import Point as Point
 from observer_core.view import ProcessRow, SystemView, WriterRow
 
-HISTORY_S = 900
-"""Kept points, one a second."""
-
-RATE_WINDOW_NS = 2 * NS_PER_S
-SILENT_NS = 3 * NS_PER_S
-"""A process that has not reported for this long has no rate that could be called present."""
+HISTORY_S = COURSE_S
 
 COLLECTING_KINDS = frozenset({"swing", "scalp"})
-
-
-class Point(NamedTuple):
-    """One second of one process; None = not known."""
-
-    records: float | None
-    errors: float | None
-    """Errors that happened within the second."""
-    bytes: float | None
-    lag_s: float | None
-
-
-_BLANK = Point(None, None, None, None)
-
-
-class _Sample(NamedTuple):
-    at_ns: int
-    records: int
-    bytes: int
-    calls: int
-    cpu_ms: int
 
 
 class Meter:
     """Rates and history of one process."""
 
     def __init__(self) -> None:
-        self.history: deque[Point] = deque(maxlen=HISTORY_S)
+        self.history = Course()
         self.outage_s: float | None = None
         """How long the process was without records at its last restart that this console saw."""
-        self._samples: deque[_Sample] = deque()
+        self._window = RateWindow()
+        self._recalled = BLANK
+        self._recalled_ns = 0
+        """Until when the newest recalled point stands for a rate that this console has not seen enough for."""
         self._identity: tuple[int | None, int] | None = None
         self._row: ProcessRow | None = None
         self._errors_total: int | None = None
@@ -58,7 +37,8 @@ class Meter:
 
     def forget_rates(self) -> None:
         """Begin the rates anew; the history stays."""
-        self._samples.clear()
+        self._window.clear()
+        self._recalled_ns = 0
         self._errors_total = None
 
     def observe(self, row: ProcessRow) -> None:
@@ -77,7 +57,7 @@ class Meter:
         self._sample(row)
 
     def _begin_restart(self, before: ProcessRow) -> None:
-        self._samples.clear()
+        self.forget_rates()
         self._errors_total = 0
         if self._silent_since_ns is None:
             self._silent_since_ns = before.last_record_ns
@@ -89,48 +69,53 @@ class Meter:
             self._silent_since_ns = None
 
     def _sample(self, row: ProcessRow) -> None:
-        samples = self._samples
-        if samples and row.records_total < samples[-1].records:
-            samples.clear()
-        if row.pid is None or row.as_of_ns <= (samples[-1].at_ns if samples else 0):
-            return
-        samples.append(
-            _Sample(row.as_of_ns, row.records_total, row.bytes_total, row.calls_total, row.cpu_ms_total or 0)
-        )
-        while len(samples) > 2 and samples[1].at_ns <= row.as_of_ns - RATE_WINDOW_NS:
-            samples.popleft()
+        if row.pid is not None:
+            counters = (row.records_total, row.bytes_total, row.calls_total, row.cpu_ms_total or 0)
+            self._window.add(row.as_of_ns, counters)
 
-    def _rate(self, field: int, now_ns: int) -> float | None:
+    def _rate(self, place: int, now_ns: int) -> float | None:
         if self._row is not None and self._row.pid is None:
             return 0.0
-        if len(self._samples) < 2 or now_ns - self._samples[-1].at_ns > SILENT_NS:
-            return None
-        first, last = self._samples[0], self._samples[-1]
-        return (last[field] - first[field]) * NS_PER_S / (last.at_ns - first.at_ns)
+        return self._window.per_second(place, now_ns)
+
+    def recall(self, course: Course, behind_s: int, now_ns: int) -> None:
+        """Fill the seconds that this console did not see; `behind_s` is the age of the hub's newest point."""
+        own, theirs = list(self.history), [*course, *[BLANK] * behind_s][-HISTORY_S:]
+        longest = max(len(own), len(theirs))
+        merged = Course()
+        for mine, other in zip(
+            [BLANK] * (longest - len(own)) + own, [BLANK] * (longest - len(theirs)) + theirs, strict=True
+        ):
+            merged.append(other if mine == BLANK else mine)
+        self.history = merged
+        if len(course):
+            self._recalled = course[-1]
+            self._recalled_ns = now_ns + SILENT_NS - behind_s * NS_PER_S
 
     def records_per_s(self, now_ns: int) -> float | None:
         """Return records per second over the last two seconds."""
-        return self._rate(1, now_ns)
+        seen = self._rate(0, now_ns)
+        return self._recalled.records if seen is None and now_ns < self._recalled_ns else seen
 
     def bytes_per_s(self, now_ns: int) -> float | None:
         """Return bytes per second over the last two seconds."""
-        return self._rate(2, now_ns)
+        seen = self._rate(1, now_ns)
+        return self._recalled.bytes if seen is None and now_ns < self._recalled_ns else seen
 
     def calls_per_s(self, now_ns: int) -> float | None:
         """Return broker calls per second over the last two seconds."""
-        return self._rate(3, now_ns)
+        return self._rate(2, now_ns)
 
     def cpu_share(self, now_ns: int) -> float | None:
         """Return the share of one core over the last two seconds; None when the process does not report it."""
         if self._row is None or self._row.cpu_ms_total is None:
             return None
-        used_ms = self._rate(4, now_ns)
+        used_ms = self._rate(3, now_ns)
         return None if used_ms is None else used_ms / 1000
 
     def errors_per_minute(self) -> int:
         """Return the errors of the last 60 s that this console saw."""
-        recent = list(self.history)[-60:]
-        return self._errors_now + int(sum(point.errors or 0 for point in recent))
+        return self._errors_now + int(sum(errors or 0 for errors in self.history.recent("errors", 60)))
 
     def close_second(self, now_ns: int) -> None:
         """Append the point of the second that ended."""
@@ -147,7 +132,7 @@ class Meter:
 
     def skip_second(self) -> None:
         """Append a second of which nothing is known."""
-        self.history.append(_BLANK)
+        self.history.append(BLANK)
 
 
 class Meters:
@@ -155,7 +140,7 @@ class Meters:
 
     def __init__(self) -> None:
         self.processes: dict[str, Meter] = {}
-        self.total: deque[Point] = deque(maxlen=HISTORY_S)
+        self.total = Course()
         self.second: int = 0
         """The wall-clock second of the newest point."""
         self._hub_epoch = ""
@@ -172,6 +157,37 @@ class Meters:
             self.of(row.name).observe(row)
         self._kinds = {row.name: row.kind for row in view.processes}
         self._writer_lag_s = worst_lag(view.writers)
+
+    def recall(self, history: RateHistory, now_ns: int) -> None:
+        """Take what the hub saw before this console came, or while its link was down."""
+        self.second = self.second or now_ns // NS_PER_S
+        behind_s = max(0, self.second - history.second)
+        courses = {one.name: Course(one.columns) for one in history.processes if one.name in self._kinds}
+        for name, course in courses.items():
+            self.of(name).recall(course, behind_s, now_ns)
+        longest = max((len(self.processes[name].history) for name in self._kinds), default=0)
+        known = self.total.last(HISTORY_S)
+        merged = Course()
+        for place, mine in zip(range(-longest, 0), [BLANK] * (longest - len(known)) + known, strict=True):
+            merged.append(self._total_of(place) if mine == BLANK else mine)
+        self.total = merged
+
+    def _total_of(self, place: int) -> Point:
+        """Return the sum over the processes of a second in the past, counted from the newest."""
+        points = {
+            name: meter.history[place]
+            for name, meter in self.processes.items()
+            if name in self._kinds and len(meter.history) >= -place
+        }
+        collected = [point.records for name, point in points.items() if self._kinds[name] in COLLECTING_KINDS]
+        writers = [point for name, point in points.items() if self._kinds[name] == "writer"]
+        lags = [point.lag_s for point in writers if point.lag_s is not None]
+        return Point(
+            _sum(collected),
+            _sum(point.errors for point in points.values()),
+            _sum(point.bytes for point in writers),
+            max(lags, default=None),
+        )
 
     def of(self, name: str) -> Meter:
         """Return the meter of a process, a new one at first sight."""
@@ -193,7 +209,7 @@ class Meters:
                     meter.close_second(now_ns)
                 else:
                     meter.skip_second()
-            self.total.append(self._total_point(now_ns) if known else _BLANK)
+            self.total.append(self._total_point(now_ns) if known else BLANK)
         self.second = second
         return True
 

@@ -6,6 +6,7 @@ Widgets pull frames from here on the tick; nothing pushes into widgets.
 from copy import deepcopy
 from dataclasses import dataclass
 
+from observer_core.details import RateHistory
 from observer_core.view import Answer, SystemView
 from observer_tui.conditions import is_stale, verdict_of
 from observer_tui.feed import LinkFacts, LinkState
@@ -64,6 +65,10 @@ class Store:
     def take_answer(self, answer: Answer) -> None:
         """Take the answer to a page's question."""
         self._now.replies = self._now.replies.with_answer(answer)
+
+    def recall(self, history: RateHistory, now_ns: int) -> None:
+        """Fill charts with what the core saw while this console did not."""
+        self._now.meters.recall(history, now_ns)
 
     def freeze(self) -> None:
         """Keep the present picture for the display."""

@@ -192,6 +192,7 @@ class Hub:
         seen.outages_s = self._feed.gaps.outages_s()
         seen.alerts = self._alerts.rows()
         seen.budgets = self._budgets.rows(self._state.view.processes, self._clock)
+        self._details.history.observe(self._state.view.processes, now_ns)
         self._status_seq += 1
         self._state.add_status(
             ServiceStatus(

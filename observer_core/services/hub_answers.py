@@ -25,6 +25,7 @@ from observer_core.view import (
     Command,
     GetAudit,
     GetGaps,
+    GetHistory,
     GetLog,
     GetSymbol,
     GetSymbols,
@@ -108,7 +109,7 @@ class QuestionDesk:
                 return self._ticket(role, question)
             case AcquireLease() | Command():
                 return await self._operate(role, peer, question)
-            case GetSymbols() | GetSymbol() | GetGaps() | GetLog() | GetAudit():
+            case GetSymbols() | GetSymbol() | GetGaps() | GetLog() | GetAudit() | GetHistory():
                 return await self._details.answer(role, question)
             case _:
                 assert_never(question)

@@ -18,10 +18,11 @@ from observer_core.logs import log_directory
 from observer_core.services.hub_audit import AUDIT_FILE
 from observer_core.services.hub_feed import Feed
 from observer_core.services.hub_freshness import Surroundings, columns, detail, surroundings
+from observer_core.services.hub_history import HistoryKeeper
 from observer_core.services.hub_roster import NOBODY, RosterFiles
 from observer_core.services.hub_tails import Wanted, audit_tail, log_tail, stack_tail
 from observer_core.settings import Settings
-from observer_core.view import Answer, GetAudit, GetGaps, GetLog, GetSymbol, GetSymbols, Inquiry, SystemView
+from observer_core.view import Answer, GetAudit, GetGaps, GetHistory, GetLog, GetSymbol, GetSymbols, Inquiry, SystemView
 
 READS_AT_ONCE = 2
 """Questions that read files; others wait, so that no number of consoles can take the disk."""
@@ -45,6 +46,7 @@ class DetailDesk:
         self._since_ns = clock.now_ns()
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
         self._columns: SymbolColumns | None = None
+        self.history = HistoryKeeper()
 
     async def keep_roster(self) -> None:
         """Follow the assignment, for ever."""
@@ -71,6 +73,8 @@ class DetailDesk:
             case GetAudit():
                 found = await self._read_audit(question.contains)
                 return Answer(request_id=question.request_id, role=role, audit=found)
+            case GetHistory():
+                return Answer(request_id=question.request_id, role=role, history=self.history.answer())
             case _:
                 assert_never(question)
 

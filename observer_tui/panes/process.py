@@ -86,13 +86,13 @@ def draw_plot_box(frame: Frame, which: str, width: int, height: int) -> list[Lin
     if facts is None:
         return boxed(title, [], (width, height), frame.glyphs)
     inner = width - 2
-    points = facts.meter.history
+    course = facts.meter.history.recent("records" if which == "records" else "lag_s", frame.ui.window_s)
     shown: Callable[[float | None], str]
     if which == "records":
-        values = buckets((p.records for p in points), inner - 2, frame.ui.window_s, frame.meters.second)
+        values = buckets(course, inner - 2, frame.ui.window_s, frame.meters.second)
         value, shown = rate(facts.records_per_s), short
     else:
-        values = buckets((p.lag_s for p in points), inner - 2, frame.ui.window_s, frame.meters.second, largest=True)
+        values = buckets(course, inner - 2, frame.ui.window_s, frame.meters.second, largest=True)
         value, shown = duration(facts.row.lag), duration
     known = [value for value in values if value is not None]
     highest = f"{words('max')} {shown(max(known))} " if known else ""

@@ -57,7 +57,7 @@ def _spark(columns: int) -> Callable[[RowFacts, Frame], str]:
     def drawn(facts: RowFacts, frame: Frame) -> str:
         if not _counts(facts):
             return ""
-        values = buckets((p.records for p in facts.meter.history), columns, SPARK_S, frame.meters.second)
+        values = buckets(facts.meter.history.recent("records", SPARK_S), columns, SPARK_S, frame.meters.second)
         return sparkline(values, frame.glyphs)
 
     return drawn

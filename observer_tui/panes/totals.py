@@ -28,7 +28,7 @@ class Total(NamedTuple):
 def totals(frame: Frame) -> list[Total]:
     """Return the four key figures with their course over the window."""
     meters, words, at_ns = frame.meters, frame.words, frame.figures_ns
-    points = list(meters.total)[-frame.ui.window_s :]
+    points = meters.total.last(frame.ui.window_s)
     lag = worst_lag(frame.view.writers) if frame.view is not None else None
     errors = sum(row.errors_minute for row in frame.view.processes) if frame.view is not None else None
     alarm: Role = "warn" if errors else "chart"
