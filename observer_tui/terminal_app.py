@@ -162,5 +162,6 @@ def _end_now(return_code: int, before: Any) -> None:
 
 def _settle() -> None:
     """Collect garbage from now on, but never again look at what the start has made."""
+    gc.collect()
     gc.freeze()
     gc.enable()
