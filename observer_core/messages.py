@@ -305,6 +305,12 @@ class ShardStatus(_Message, frozen=True, kw_only=True, tag="shard"):
     """What this phase usually brings, or at least the floor."""
     rate_low: str = ""
     """Why the rate is an alarm, "" while it is as expected."""
+    reauthenticated_total: int = 0
+    """Calls and sessions that the broker refused for their token or approval key."""
+    width_changes_total: int = 0
+    """Times a stream's records had another number of fields than before."""
+    reconnects_by_cause: dict[str, int] = {}
+    """How often a session ended for each cause: the broker's code, or the adapter's word."""
 
 
 class WriterStatus(_Message, frozen=True, kw_only=True, tag="writer"):

@@ -72,6 +72,12 @@ class ProcessRow(_View, frozen=True, kw_only=True):
     """How long its last restart left a shard without data, by the gap record."""
     errors_minute: int = 0
     """Errors of the last 60 s, across its restarts."""
+    reauthenticated_total: int = 0
+    """Calls and sessions that the broker refused for their token or approval key."""
+    width_changes_total: int = 0
+    """Times a stream's records had another number of fields than before."""
+    reconnects_by_cause: dict[str, int] = {}
+    """How often a session ended for each cause: the broker's code, or the adapter's word."""
 
 
 class WriterRow(_View, frozen=True, kw_only=True):

@@ -152,6 +152,24 @@ def _shards(rows: Sequence[ProcessRow], now_ns: int) -> Iterator[Metric]:
     yield _counter("kis_requests_refused", "Calls refused for their rate.", labels, each(lambda row: row.refused_total))
     yield _counter("ws_reconnects", "Reconnects of the stream.", labels, each(lambda row: row.reconnects_total))
     yield _counter(
+        "ws_session_ends",
+        "Sessions of the stream that ended, by cause.",
+        (*labels, "cause"),
+        [((row.name, cause), number) for row in rows for cause, number in row.reconnects_by_cause.items()],
+    )
+    yield _counter(
+        "kis_reauthentications",
+        "Refusals of a token or an approval key.",
+        labels,
+        each(lambda row: row.reauthenticated_total),
+    )
+    yield _counter(
+        "frame_width_changes",
+        "Changes of a record's number of fields.",
+        labels,
+        each(lambda row: row.width_changes_total),
+    )
+    yield _counter(
         "missed_volume_shares",
         "Shares of trades proved to be missing.",
         labels,

@@ -11,7 +11,14 @@ from collections.abc import Collection, Coroutine, Sequence
 from random import Random
 
 from observer_core.clock import NS_PER_S, kst_datetime
-from observer_core.errors import FatalFeedError, FeedError, JournalError, SymbolRefusedError, TransientFeedError
+from observer_core.errors import (
+    FatalFeedError,
+    FeedError,
+    JournalError,
+    ReauthenticateError,
+    SymbolRefusedError,
+    TransientFeedError,
+)
 from observer_core.ids import AppKeyOrdinal
 from observer_core.journal.last_trades import last_trades
 from observer_core.kis.classify import ALREADY_SUBSCRIBED, SUBSCRIBED, stream_failure
@@ -35,7 +42,7 @@ from observer_core.services.rates_file import RatesFile
 from observer_core.services.scalp_config import ScalpConfig
 from observer_core.services.shard import Shard, run_shard
 from observer_core.services.slot_desk import SlotDesk
-from observer_core.services.stream_alarms import SilenceProof
+from observer_core.services.stream_alarms import CutAlarm, SilenceProof
 from observer_core.services.stream_intake import Intake, StreamIntake
 from observer_core.services.trade_quality import TradeQuality
 
@@ -78,6 +85,7 @@ class ScalpCollector:
             clock_comparable=shard.settings.source != "sim",
             stale_after_s=shard.settings.stale_after_s,
         )
+        self._cut_alarm = CutAlarm(shard.name)
         self._proof = SilenceProof(shard.settings.symbol_silence_s)
         self._intake = StreamIntake(shard.name, self._proof, shard.clock, keep_raw=shard.settings.keep_raw)
         self._mitigation = MitigationWatch(shard.name, desk.config, books=shard.settings.scalp_books > 0)
@@ -173,12 +181,7 @@ class ScalpCollector:
             async with await open_stream(shard.settings.ws_url, key, self._clock) as session:
                 await self._hold(session)
         except FeedError as error:
-            shard.update(
-                state="waiting",
-                note=str(error),
-                errors_total=shard.status.errors_total + 1,
-                reconnects_total=shard.status.reconnects_total + 1,
-            )
+            self._count_end(error)
             logger.warning("stream lost", extra={"error": str(error), "code": error.code})
             self._miss(GapReason.STREAM_CUT, str(error))
             if isinstance(error, FatalFeedError) and error.code != self._refused_code:
@@ -186,6 +189,22 @@ class ScalpCollector:
                 text = f"the broker refuses this appkey or what it sends ({error.code}): {error}"
                 shard.note([Event(self._clock.now_ns(), "appkey_refused", "critical", shard.name, text)])
             await shard.pause(FATAL_PAUSE_S if isinstance(error, FatalFeedError) else self._backoff.next_delay_s())
+
+    def _count_end(self, error: FeedError) -> None:
+        """Enter the end of a session into the status, by its cause, and raise the alarm of one that keeps ending."""
+        shard, cause = self._shard, error.code or "unknown"
+        before = shard.status
+        by_cause = before.reconnects_by_cause
+        shard.update(
+            state="waiting",
+            note=str(error),
+            errors_total=before.errors_total + 1,
+            reconnects_total=before.reconnects_total + 1,
+            reconnects_by_cause={**by_cause, cause: by_cause.get(cause, 0) + 1},
+        )
+        if isinstance(error, ReauthenticateError):
+            shard.update(reauthenticated_total=before.reauthenticated_total + 1)
+        shard.note(self._cut_alarm.cut(cause, self._clock.monotonic_ns(), self._clock.now_ns()))
 
     async def _hold(self, session: StreamSession) -> None:
         shard = self._shard
@@ -234,6 +253,7 @@ class ScalpCollector:
         self._reassign(session)
         self._look_at_pressure(session)
         self._look_at_quality(observing=True)
+        self._shard.note(self._cut_alarm.look(self._clock.monotonic_ns(), self._clock.now_ns()))
         silence_s = session.silence_s()
         if silence_s > self._shard.settings.stream_silence_s:
             raise TransientFeedError(f"no message for {silence_s:.0f} s", code="silent")
@@ -311,6 +331,7 @@ class ScalpCollector:
             self._keep(intake)
 
     def _keep(self, intake: Intake) -> None:
+        self._shard.update(width_changes_total=self._intake.width_changes_total)
         self._desk.observe(intake.records, intake.received_ns)
         records = self._quality.judge(self._mitigation.sampled(intake.records), intake.received_ns)
         if not records:

@@ -1,10 +1,12 @@
-"""What acknowledgements do not show: frames that come to nothing, and registrations that bring no data. Pure.
+"""What acknowledgements do not show: frames that come to nothing, sessions that keep ending, and registrations that
+bring no data. Pure.
 
 Separate from the session's loop so that both are driven by instants and counts alone. A registration can be
 acknowledged and silent for ever (KIS protocol notes §9.7 and §9.11); only the volume that another path reports
 proves that there was something to hear.
 """
 
+from collections import deque
 from collections.abc import Collection
 
 from observer_core.clock import NS_PER_S
@@ -12,6 +14,9 @@ from observer_core.messages import Event
 
 UNREADABLE_FRAMES = 20
 """So many frames in a row without one record are no accident."""
+CUTS = 5
+CUTS_WITHIN_S = 300.0
+"""So many sessions that end within that time are one incident, which is over when none ended for so long."""
 LOOK_EVERY_S = 5.0
 """Between two questions about one silent symbol, and between two about any."""
 GROWTHS = 2
@@ -42,6 +47,38 @@ class FrameAlarm:
         self._raised = True
         text = f"{self._barren} frames arrived and not one record came of them"
         return [Event(now_ns, "frames_unreadable", "critical", self._name, text)]
+
+
+class CutAlarm:
+    """Notices a session that keeps ending. Instants are monotonic nanoseconds, except that of the event."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._cuts_ns: deque[int] = deque()
+        self._raised = False
+
+    def cut(self, cause: str, monotonic_ns: int, now_ns: int) -> list[Event]:
+        """Take the end of a session; return the event due, once until the stream has held for a while."""
+        self._forget(monotonic_ns)
+        self._cuts_ns.append(monotonic_ns)
+        if self._raised or len(self._cuts_ns) < CUTS:
+            return []
+        self._raised = True
+        text = f"{len(self._cuts_ns)} sessions ended within {CUTS_WITHIN_S / 60:.0f} min, the last one by {cause}"
+        return [Event(now_ns, "stream_unstable", "error", self._name, text)]
+
+    def look(self, monotonic_ns: int, now_ns: int) -> list[Event]:
+        """Return the event that the stream holds again, when it is due."""
+        self._forget(monotonic_ns)
+        if not self._raised or self._cuts_ns:
+            return []
+        self._raised = False
+        text = f"no session ended for {CUTS_WITHIN_S / 60:.0f} min"
+        return [Event(now_ns, "stream_stable", "info", self._name, text)]
+
+    def _forget(self, monotonic_ns: int) -> None:
+        while self._cuts_ns and monotonic_ns - self._cuts_ns[0] > CUTS_WITHIN_S * NS_PER_S:
+            self._cuts_ns.popleft()
 
 
 class SilenceProof:

@@ -38,6 +38,7 @@ class StreamIntake:
         self._clock = clock
         self._parser = StreamParser(keep_raw)
         self._alarm = FrameAlarm(name)
+        self.width_changes_total = 0
 
     def read(self, burst: Sequence[Received]) -> Intake:
         """Return what a burst, of at least one message, holds."""
@@ -59,6 +60,7 @@ class StreamIntake:
         records += self._alarm.feed(frames, observed, heard_ns)
         for change in self._parser.take_width_changes():
             text = f"{change.tr_id} has {change.now} fields a record, not {change.before}"
+            self.width_changes_total += 1
             logger.error("frame width changed", extra={"tr_id": change.tr_id, "fields": change.now})
             records.append(Event(heard_ns, "frame_width_changed", "error", self._name, text))
         return Intake(records, answers, observed, heard_ns)

@@ -266,7 +266,11 @@ class SwingCollector:
             return False
         finally:
             counters = self._client.counters
-            shard.update(calls_total=counters.calls_total, refused_total=counters.refused_total)
+            shard.update(
+                calls_total=counters.calls_total,
+                refused_total=counters.refused_total,
+                reauthenticated_total=counters.reauthenticated_total,
+            )
         if answer.lost_since_ns is not None:
             shard.miss(GapReason.CALL_FAILED, symbols, from_ns=answer.lost_since_ns, detail="an answer was lost")
         shard.record(answer.records, answer.received_ns)

@@ -26,6 +26,9 @@ def full_view() -> SystemView:
         started_ns=NOW_NS,
         processes=(
             row("swing-0", symbols=500, memory_bytes=30_000_000, cpu_ms_total=1_500, sweep_s=3.5, completeness=99.5),
+            row(
+                "scalp-0", reconnects_by_cause={"OPSP8996": 2, "cut": 1}, reauthenticated_total=3, width_changes_total=4
+            ),
             row("hub", kind="hub", state="quarantined", last_record_ns=None),
         ),
         writers=(WRITER,),
@@ -61,6 +64,10 @@ def test_values_are_those_of_the_view_in_base_units() -> None:
     assert found['observer_process_quarantined{kind="hub",process="hub"}'] == 1
     assert found['observer_disk_ladder_level{mount="/data"}'] == 2
     assert found['observer_gaps_open_by_severity{severity="major"}'] == 1
+    assert found['observer_ws_session_ends_total{cause="OPSP8996",shard="scalp-0"}'] == 2
+    assert found['observer_ws_session_ends_total{cause="cut",shard="scalp-0"}'] == 1
+    assert found['observer_kis_reauthentications_total{shard="scalp-0"}'] == 3
+    assert found['observer_frame_width_changes_total{shard="scalp-0"}'] == 4
     assert found["observer_ready"] == 0
 
 

@@ -1,7 +1,15 @@
 """Barren frames raise one alarm; a silent symbol is deaf only when its volume grows twice without a trade."""
 
 from observer_core.clock import NS_PER_S
-from observer_core.services.stream_alarms import LOOK_EVERY_S, UNREADABLE_FRAMES, FrameAlarm, SilenceProof
+from observer_core.services.stream_alarms import (
+    CUTS,
+    CUTS_WITHIN_S,
+    LOOK_EVERY_S,
+    UNREADABLE_FRAMES,
+    CutAlarm,
+    FrameAlarm,
+    SilenceProof,
+)
 
 STEP_NS = int(LOOK_EVERY_S * NS_PER_S)
 AFTER_S = 30.0
@@ -20,6 +28,22 @@ def test_barren_frames_raise_one_alarm_and_a_record_ends_it() -> None:
 def test_single_barren_frames_among_good_ones_are_no_alarm() -> None:
     alarm = FrameAlarm("scalp-0")
     assert [event for _ in range(200) for event in (*alarm.feed(5, 0, 1), *alarm.feed(1, 1, 1))] == []
+
+
+def test_a_session_that_keeps_ending_is_one_incident_until_it_holds() -> None:
+    alarm, minute_ns = CutAlarm("scalp-0"), 60 * NS_PER_S
+    raised = [event for number in range(60) for event in alarm.cut("OPSP8996", number * minute_ns // 6, number)]
+    assert [(event.name, event.at_ns) for event in raised] == [("stream_unstable", CUTS - 1)]
+    assert "OPSP8996" in raised[0].text
+    last_ns = 59 * minute_ns // 6
+    assert alarm.look(last_ns + int(CUTS_WITHIN_S * NS_PER_S), 70) == []
+    assert [event.name for event in alarm.look(last_ns + int(CUTS_WITHIN_S * NS_PER_S) + 1, 71)] == ["stream_stable"]
+    assert alarm.look(last_ns * 100, 72) == []
+
+
+def test_a_cut_now_and_then_is_no_incident() -> None:
+    alarm, apart_ns = CutAlarm("scalp-0"), int(CUTS_WITHIN_S / (CUTS - 1) * NS_PER_S) + 1
+    assert [event for number in range(50) for event in alarm.cut("cut", number * apart_ns, number)] == []
 
 
 def _looks(proof: SilenceProof, volumes: list[int]) -> list[bool]:
