@@ -5,6 +5,7 @@ universe hold one byte or word a symbol, so that two thousand symbols fit into s
 """
 
 import math
+import struct
 from collections.abc import Iterable
 from enum import IntEnum
 from typing import Final, NamedTuple
@@ -271,37 +272,30 @@ _UNKNOWN_CHANGE: Final = -32_768
 
 def pack_prices(prices: Iterable[int | None]) -> bytes:
     """Return prices as a column."""
-    return b"".join(min(price or 0, 0xFFFF_FFFF).to_bytes(4, "little") for price in prices)
+    values = [min(price or 0, 0xFFFF_FFFF) for price in prices]
+    return struct.pack(f"<{len(values)}I", *values)
 
 
 def pack_changes(changes: Iterable[int | None]) -> bytes:
     """Return changes in basis points as a column."""
-    return b"".join(
-        (_UNKNOWN_CHANGE if change is None else max(-32_767, min(32_767, change))).to_bytes(2, "little", signed=True)
-        for change in changes
-    )
+    values = [_UNKNOWN_CHANGE if change is None else max(-32_767, min(32_767, change)) for change in changes]
+    return struct.pack(f"<{len(values)}h", *values)
+
+
+_AGE_OF: Final = (*_AGES_S, None)
+_WHYS: Final = tuple(Why)
 
 
 def symbol_rows(columns: SymbolColumns, listing: SymbolList) -> list[SymbolRow]:
     """Return the rows of the columns over the list of the same version."""
-    prices = memoryview(columns.prices)
-    changes = memoryview(columns.changes)
-    rows: list[SymbolRow] = []
-    for place, code in enumerate(listing.codes):
-        owner = listing.owners[place]
-        change = int.from_bytes(changes[2 * place : 2 * place + 2], "little", signed=True)
-        rows.append(
-            SymbolRow(
-                code,
-                listing.names[place],
-                listing.shards[owner] if owner < len(listing.shards) else "",
-                age_of_byte(columns.seen[place]),
-                age_of_byte(columns.traded[place]),
-                columns.rate[place],
-                Why(columns.why[place]),
-                columns.flags[place],
-                int.from_bytes(prices[4 * place : 4 * place + 4], "little") or None,
-                None if change == _UNKNOWN_CHANGE else change,
-            )
+    number = len(listing.codes)
+    shards = (*listing.shards, *("" for _ in range(256 - len(listing.shards))))
+    return [
+        SymbolRow(code, name, shards[owner], _AGE_OF[seen], _AGE_OF[traded], rate, _WHYS[why], flags, price or None,
+                  None if change == _UNKNOWN_CHANGE else change)
+        for code, name, owner, seen, traded, rate, why, flags, price, change in zip(
+            listing.codes, listing.names, listing.owners, columns.seen, columns.traded, columns.rate, columns.why,
+            columns.flags, struct.unpack(f"<{number}I", columns.prices), struct.unpack(f"<{number}h", columns.changes),
+            strict=True,
         )
-    return rows
+    ]  # fmt: skip

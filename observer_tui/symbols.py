@@ -4,10 +4,21 @@ Sorting two thousand rows costs milliseconds, so the result is kept until column
 """
 
 import operator
+from collections import Counter
 from collections.abc import Callable
+from itertools import groupby
 from typing import NamedTuple
 
-from observer_core.details import PINNED, STREAMED, SymbolColumns, SymbolList, SymbolRow, Why, symbol_rows
+from observer_core.details import (
+    PINNED,
+    STREAMED,
+    SymbolColumns,
+    SymbolList,
+    SymbolRow,
+    Why,
+    age_of_byte,
+    symbol_rows,
+)
 from observer_tui.hangul import initials, is_initials
 from observer_tui.ui_state import UiState
 
@@ -45,11 +56,22 @@ def class_limits_s(late_s: float) -> tuple[float, ...]:
     return tuple(late_s * times for times in _CLASS_TIMES)
 
 
-def age_class(seen_s: float | None, limits_s: tuple[float, ...]) -> int | None:
-    """Return the class of an age, 0 = fresh; None = never seen."""
-    if seen_s is None:
-        return None
-    return sum(1 for limit in limits_s if seen_s > limit)
+def age_classes(seen: bytes, late_s: float) -> bytes:
+    """Return the class of every age byte, 0 = fresh, `CLASSES` = never seen."""
+    limits_s = class_limits_s(late_s)
+    ages_s = (age_of_byte(byte) for byte in range(256))
+    translation = bytes(
+        CLASSES if age_s is None else sum(1 for limit_s in limits_s if age_s > limit_s) for age_s in ages_s
+    )
+    return seen.translate(translation)
+
+
+class Tally(NamedTuple):
+    """How many symbols are in which class."""
+
+    by_class: tuple[int, ...]
+    never: int
+    by_why: dict[Why, int]
 
 
 class SymbolTable:
@@ -61,6 +83,7 @@ class SymbolTable:
         listing: SymbolList,
         names: dict[str, str] | None = None,
         initials_of: dict[str, str] | None = None,
+        places: dict[str, int] | None = None,
     ) -> None:
         self.columns = columns
         self.listing = listing
@@ -71,6 +94,9 @@ class SymbolTable:
             else initials_of
         )
         self.names = dict(zip(listing.codes, listing.names, strict=True)) if names is None else names
+        self.places = _places_of(listing) if places is None else places
+        self.limits_s = class_limits_s(columns.late_s)
+        self.classes = age_classes(columns.seen, columns.late_s)
         self._chosen: tuple[tuple[str, bool, str], list[SymbolRow]] | None = None
 
     def renewed(self, columns: SymbolColumns) -> "SymbolTable | None":
@@ -79,7 +105,26 @@ class SymbolTable:
             return SymbolTable(columns, columns.listing)
         if columns.version != self.columns.version:
             return None
-        return SymbolTable(columns, self.listing, self.names, self.initials)
+        return SymbolTable(columns, self.listing, self.names, self.initials, self.places)
+
+    @property
+    def groups(self) -> list[tuple[str, range]]:
+        """Return the shards with the places of their symbols; the list is ordered by shard."""
+        found: list[tuple[str, range]] = []
+        first = 0
+        for owner, run in groupby(self.listing.owners):
+            ends = first + sum(1 for _ in run)
+            name = self.listing.shards[owner] if owner < len(self.listing.shards) else "-"
+            found.append((name, range(first, ends)))
+            first = ends
+        return found
+
+    @property
+    def tally(self) -> Tally:
+        """Return how many symbols are in which class."""
+        classes, whys = Counter(self.classes), Counter(self.columns.why)
+        by_class = tuple(classes.get(place, 0) for place in range(CLASSES))
+        return Tally(by_class, classes.get(CLASSES, 0), {Why(why): number for why, number in whys.items()})
 
     def chosen(self, ui: UiState) -> list[SymbolRow]:
         """Return the rows that pass the filter, sorted."""
@@ -117,26 +162,8 @@ def marks_of(row: SymbolRow) -> str:
     return f"{'stream' if row.flags & STREAMED else ''} {'pin' if row.flags & PINNED else ''}"
 
 
-class Tally(NamedTuple):
-    """How many symbols are in which class."""
-
-    by_class: tuple[int, ...]
-    never: int
-    by_why: dict[Why, int]
-
-
-def tally(rows: list[SymbolRow], limits_s: tuple[float, ...]) -> Tally:
-    """Count the rows by age class and by reason."""
-    by_class, never = [0] * CLASSES, 0
-    by_why: dict[Why, int] = {}
-    for row in rows:
-        place = age_class(row.seen_s, limits_s)
-        if place is None:
-            never += 1
-        else:
-            by_class[place] += 1
-        by_why[row.why] = by_why.get(row.why, 0) + 1
-    return Tally(tuple(by_class), never, by_why)
+def _places_of(listing: SymbolList) -> dict[str, int]:
+    return {code: place for place, code in enumerate(listing.codes)}
 
 
 def moved_code(rows: list[SymbolRow], selected: str, step: int) -> str:

@@ -1,6 +1,7 @@
 """The whole universe on one screen: a map with one cell a symbol by age class, and the table beside or below it."""
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from observer_core.details import PINNED, STREAMED, SymbolRow, Why
@@ -10,7 +11,7 @@ from observer_tui.glyphs import Glyphs
 from observer_tui.lines import Line, Role, Span, boxed, cell, faded, fit_line, recolored
 from observer_tui.quantities import UNKNOWN, age, count, duration
 from observer_tui.rows import window_top
-from observer_tui.symbols import CLASSES, SymbolTable, age_class, class_limits_s, tally
+from observer_tui.symbols import CLASSES, SymbolTable
 
 _LABEL = 9
 _ROLES: tuple[Role, ...] = ("ok", "plain", "warn", "warn", "bad")
@@ -52,14 +53,13 @@ class _Cell(NamedTuple):
     rank: int
 
 
-def _cell(row: SymbolRow, limits_s: tuple[float, ...], glyphs: Glyphs) -> _Cell:
-    sign = _SIGNS.get(row.why)
+def _cell(place: int, why: Why, glyphs: Glyphs) -> _Cell:
+    sign = _SIGNS.get(why)
     if sign is not None:
         return _Cell(*sign, 0)
-    place = age_class(row.seen_s, limits_s)
-    if place is None:
+    if place == CLASSES:
         return _Cell("?", "dim", CLASSES)
-    explained = place > 0 and row.why is Why.SESSION
+    explained = place > 0 and why is Why.SESSION
     return _Cell(glyphs.ages[place], "dim" if explained else _ROLES[place], 0 if explained else place)
 
 
@@ -68,44 +68,37 @@ def map_lines(frame: Frame, width: int, height: int) -> tuple[list[Line], int]:
     table = frame.replies.symbols
     if table is None:
         return [], 1
-    limits_s = class_limits_s(table.columns.late_s)
-    groups = _groups(table)
-    room = max(10, width - _LABEL - 1)
+    room, height = max(10, width - _LABEL - 1), max(1, height - 1)
     each = 1
-    while sum(-(-len(rows) // (each * room)) for _, rows in groups) > max(1, height - 1) and each < 64:
+    while sum(-(-len(places) // (each * room)) for _, places in table.groups) > height and each < 64:
         each += 1
+    kinds = {(place, why): _cell(place, why, frame.glyphs) for place in range(CLASSES + 1) for why in Why}
+    cells = [kinds[place, Why(why)] for place, why in zip(table.classes, table.columns.why, strict=True)]
+    chosen = table.places.get(frame.symbol, -1)
     lines: list[Line] = []
-    for shard, rows in groups:
-        cells = [_cell(row, limits_s, frame.glyphs) for row in rows]
-        marks = [row.code == frame.symbol for row in rows]
-        lines += _group_lines(shard, cells, marks, (each, room, width))
-    lines = lines[: height - 1]
-    return [*lines, _legend(frame, table, limits_s, width)], each
+    for shard, places in table.groups:
+        drawn = _worst(cells[places.start : places.stop], each)
+        if places.start <= chosen < places.stop:
+            mark = (chosen - places.start) // each
+            drawn[mark] = drawn[mark]._replace(role="selected")
+        for first in range(0, len(drawn), room):
+            label = cell(shard if first == 0 else "", _LABEL, "label")
+            runs = groupby(drawn[first : first + room], key=lambda one: one.role)
+            spans = [Span("".join(one.text for one in run), role) for role, run in runs]
+            lines.append(fit_line([Span(" "), label, *spans], width))
+    return [*lines[:height], _legend(frame, table, width)], each
 
 
-def _groups(table: SymbolTable) -> list[tuple[str, list[SymbolRow]]]:
-    groups: dict[str, list[SymbolRow]] = {}
-    for row in table.rows:
-        groups.setdefault(row.shard, []).append(row)
-    return list(groups.items())
+def _worst(cells: list[_Cell], each: int) -> list[_Cell]:
+    """Return one cell for every so many symbols: that of the oldest."""
+    if each == 1:
+        return cells
+    return [max(cells[first : first + each], key=lambda one: one.rank) for first in range(0, len(cells), each)]
 
 
-def _group_lines(shard: str, cells: list[_Cell], marks: list[bool], sizes: tuple[int, int, int]) -> list[Line]:
-    each, room, width = sizes
-    drawn: list[Span] = []
-    for first in range(0, len(cells), each):
-        worst = max(cells[first : first + each], key=lambda one: one.rank)
-        role: Role = "selected" if any(marks[first : first + each]) else worst.role
-        drawn.append(Span(worst.text, role))
-    lines = []
-    for first in range(0, len(drawn), room):
-        label = shard if first == 0 else ""
-        lines.append(fit_line([Span(" "), cell(label, _LABEL, "label"), *drawn[first : first + room]], width))
-    return lines
-
-
-def _legend(frame: Frame, table: SymbolTable, limits_s: tuple[float, ...], width: int) -> Line:
-    counted = tally(table.rows, limits_s)
+def _legend(frame: Frame, table: SymbolTable, width: int) -> Line:
+    limits_s = table.limits_s
+    counted = table.tally
     spans: list[Span] = [Span(" ")]
     for place, number in enumerate(counted.by_class):
         limit = f"<{duration(limits_s[place])}" if place < len(limits_s) else f">{duration(limits_s[-1])}"
@@ -121,7 +114,7 @@ def map_height_for(frame: Frame, width: int) -> int:
     """Return the lines of a box in which every symbol has a cell of its own."""
     table = frame.replies.symbols
     room = max(10, width - 2 - _LABEL - 1)
-    return 3 + (0 if table is None else sum(-(-len(rows) // room) for _, rows in _groups(table)))
+    return 3 + (0 if table is None else sum(-(-len(places) // room) for _, places in table.groups))
 
 
 def draw_map_box(frame: Frame, width: int, height: int) -> list[Line]:
@@ -207,9 +200,10 @@ def symbol_table_lines(frame: Frame, width: int, height: int) -> list[Line]:
         text = _why_empty(frame)
         return [*lines, fit_line([Span(f"   {text}", "dim")], width)]
     room = max(1, height - 1)
-    index = next((place for place, row in enumerate(rows) if row.code == frame.symbol), 0)
+    chosen = frame.symbol
+    index = next((place for place, row in enumerate(rows) if row.code == chosen), 0)
     top = window_top(index, len(rows), room)
-    return [*lines, *(_row(frame, row, columns, width) for row in rows[top : top + room])]
+    return [*lines, *(_row(frame, row, columns, width, row.code == chosen) for row in rows[top : top + room])]
 
 
 def _why_empty(frame: Frame) -> str:
@@ -219,8 +213,7 @@ def _why_empty(frame: Frame) -> str:
     return frame.words("no symbol passes the filter") if table.rows else frame.words("there is no universe yet")
 
 
-def _row(frame: Frame, row: SymbolRow, columns: Sequence[_Column], width: int) -> Line:
-    selected = row.code == frame.symbol
+def _row(frame: Frame, row: SymbolRow, columns: Sequence[_Column], width: int, selected: bool) -> Line:
     role = WHY_ROLES[row.why]
     sign = "!" if role in ("warn", "bad") else " "
     spans = [Span(f"{'>' if selected else ' '}{sign} ", role)]

@@ -1,0 +1,236 @@
+"""The pages that ask the hub for more than the view, by pilot: what they show, what they ask, how they are moved in."""
+
+import sys
+import time
+
+import msgspec
+import pytest
+
+from observer_core.view import GetAudit, GetGaps, GetLog, GetSymbol, GetSymbols
+from observer_tui.ui_state import Page
+from tests.fixtures.console_feed import view_at
+from tests.fixtures.console_pilot import Console, run
+
+pytestmark = pytest.mark.console
+
+FRAME_LIMIT_MS = 100.0
+
+
+async def open_symbols(console: Console) -> None:
+    await console.press("3")
+    await console.until(lambda: "Symbols 2,000/2,000" in console.text)
+
+
+def test_the_whole_universe_is_on_one_screen_with_its_worst_on_top() -> None:
+    async def body(console: Console) -> None:
+        await open_symbols(console)
+        assert "Freshness of 2,000 symbols" in console.text
+        assert "feed: nothing explains it" in next(line for line in console.text.splitlines() if ">!" in line)
+        cells = sum(line.count("·") for line in console.text.splitlines()[3:20])
+        assert cells >= 1_990
+        assert all(isinstance(question, GetSymbols) for question in console.feed.inquiries)
+        first = console.feed.inquiries[0]
+        assert isinstance(first, GetSymbols)
+        assert first.known == ""
+        await console.until(lambda: len(console.feed.inquiries) > 1)
+        again = console.feed.inquiries[-1]
+        assert isinstance(again, GetSymbols)
+        assert again.known == "20261120.3"
+
+    run(body)
+
+
+def test_only_the_open_page_asks() -> None:
+    async def body(console: Console) -> None:
+        assert console.feed.inquiries == []
+        await console.press("9")
+        await console.until(lambda: console.feed.inquiries)
+        assert {type(question) for question in console.feed.inquiries} == {GetAudit}
+        await console.press("5")
+        await console.until(lambda: isinstance(console.feed.inquiries[-1], GetGaps))
+        await console.press("1")
+        number = len(console.feed.inquiries)
+        await console.pilot.pause(1.2)
+        assert len(console.feed.inquiries) == number
+
+    run(body)
+
+
+def test_symbols_are_found_by_code_name_and_initial_consonants() -> None:
+    async def body(console: Console) -> None:
+        await open_symbols(console)
+        for typed, shown in (
+            ("ㅅㅅㅈㅈ", "223/2,000"),
+            ("카카오4", "11/2,000"),
+            ("age>60", "2/2,000"),
+            ("halted", "1/2,000"),
+        ):
+            await console.press("slash")
+            await console.until(lambda: console.app.prompt is not None and console.app.focused is not None)
+            await console.press("ctrl+u")
+            for letter in typed:
+                await console.press({">": "greater_than_sign"}.get(letter, letter))
+            await console.until(lambda: f"Symbols {shown}" in console.text)  # noqa: B023 - used within the turn
+            await console.press("escape")
+            assert "Symbols 2,000/2,000" in console.text
+        await console.press("slash", *"005930", "enter")
+        await console.until(lambda: console.page == Page.SYMBOL)
+        await console.until(lambda: "005930 삼성전자" in console.text)
+        await console.press("escape")
+        assert console.page == Page.SYMBOLS
+
+    run(body)
+
+
+def test_a_symbol_says_why_and_shows_ticks_book_and_course() -> None:
+    async def body(console: Console) -> None:
+        await open_symbols(console)
+        await console.press("enter")
+        await console.until(lambda: "look at its log" in console.text)
+        for shown in ("Last ticks", "Order book", "price, last hour", "70,200", "1,200", "sell"):
+            assert shown in console.text
+        assert isinstance(console.feed.inquiries[-1], GetSymbol)
+        await console.press("j")
+        await console.until(lambda: "100400 카카오4" in console.text)
+        await console.press("colon", *"sym", "space", *"999999", "enter")
+        await console.until(lambda: "999999 is not collected" in console.text)
+
+    run(body)
+
+
+def test_the_map_takes_the_place_of_the_table_on_a_small_screen() -> None:
+    async def body(console: Console) -> None:
+        await open_symbols(console)
+        assert "Freshness" not in console.text
+        await console.press("v")
+        assert "Freshness of 2,000 symbols (one cell = the oldest of 2)" in console.text
+        await console.press("v")
+        assert "code" in console.text
+
+    run(body, size=(80, 24))
+
+
+def test_symbols_are_sorted_by_menu_and_keys() -> None:
+    async def body(console: Console) -> None:
+        await open_symbols(console)
+        await console.press("s")
+        assert "Sort by" in console.dialog
+        await console.press("down", "enter")
+        assert console.app.ui.symbol_sort == "code"
+        assert console.app.frame.symbols[0].code == "005930"
+        await console.press("I")
+        assert console.app.frame.symbols[-1].code == "005930"
+        await console.press("I", "less_than_sign")
+        assert console.app.ui.symbol_sort == "why"
+        chosen = console.app.frame.symbol
+        await console.press("pagedown", "down")
+        assert console.app.frame.symbols[11].code == console.app.frame.symbol != chosen
+
+    run(body)
+
+
+def test_a_shard_opens_its_symbols_and_shows_log_and_deaths() -> None:
+    async def body(console: Console) -> None:
+        await console.press("j", "enter")
+        await console.until(lambda: "call failed code=EGW00201" in console.text)
+        assert "it never died" in console.text
+        assert "3 x ERROR call failed" in console.text
+        await console.press("right")
+        assert "swing-2  running" in console.text
+        await console.press("enter")
+        await console.until(lambda: "Symbols 500/2,000" in console.text)
+        await console.press("escape", "escape")
+        assert console.page == Page.PROCESS
+
+    run(body)
+
+
+def test_a_log_is_followed_searched_and_scrolled() -> None:
+    async def body(console: Console) -> None:
+        await console.press("l")
+        await console.until(lambda: "turn=59" in console.text)
+        await console.press("pageup", "pageup", "up")
+        assert "turn=59" not in console.text
+        await console.press("G")
+        assert "turn=59" in console.text
+        await console.press("exclamation_mark")
+        await console.until(lambda: "(only severe)" in console.text and "turn=59" not in console.text)
+        await console.press("exclamation_mark", "slash", *"turn=4", "enter")
+        await console.until(lambda: "turn=41" in console.text and "turn=59" not in console.text)
+        question = console.feed.inquiries[-1]
+        assert isinstance(question, GetLog)
+        assert question.contains == "turn=4"
+        await console.press("escape", "x")
+        await console.until(lambda: "Thread 0x7f" in console.text)
+
+    run(body)
+
+
+def test_gaps_and_audit_by_row() -> None:
+    async def body(console: Console) -> None:
+        await console.press("5")
+        await console.until(lambda: "call failed" in console.text)
+        assert "99.997%" in console.text
+        assert "30 symb." in console.text
+        await console.press("exclamation_mark")
+        assert "Gaps 1" in console.text
+        await console.press("exclamation_mark", "slash", *"scalp", "enter")
+        assert "Gaps 1" in console.text
+        await console.press("9")
+        await console.until(lambda: "kim (uid 1000, pid 4121)" in console.text)
+        assert "because: token refresh" in console.text
+        await console.press("slash", *"pin", "enter")
+        await console.until(lambda: "Audit 1" in console.text)
+
+    run(body)
+
+
+def test_old_answers_are_dimmed_and_a_frozen_page_asks_nothing() -> None:
+    async def body(console: Console) -> None:
+        await open_symbols(console)
+        await console.press("z")
+        number = len(console.feed.inquiries)
+        await console.pilot.pause(1.2)
+        assert len(console.feed.inquiries) == number
+        await console.press("z")
+        await console.until(lambda: len(console.feed.inquiries) > number)
+
+    run(body)
+
+
+def test_two_thousand_symbols_scroll_and_sort_without_a_slow_frame(capsys: pytest.CaptureFixture[str]) -> None:
+    slowest: dict[str, float] = {}
+
+    async def body(console: Console) -> None:
+        await open_symbols(console)
+        app = console.app
+
+        def timed(what: str, work: object) -> None:
+            begun = time.perf_counter()
+            assert callable(work)
+            work()
+            spent_ms = (time.perf_counter() - begun) * 1_000
+            slowest[what] = max(slowest.get(what, 0.0), spent_ms)
+
+        for turn in range(20):
+            answer = console.feed.details.answer(GetSymbols(request_id="q", known="20261120.3"))
+
+            def renew() -> None:
+                app.store.take_answer(answer)  # noqa: B023 - called at once
+                app.draw()
+
+            timed("new figures", renew)
+            for step in (1, 10, 500, -300):
+                timed("scroll", lambda: app.action_move(step))  # noqa: B023
+            timed("sort", lambda: app.action_sort_step(1))
+            timed("filter", lambda: app.change(symbol_filter="ㅅ" if turn % 2 else ""))  # noqa: B023
+            view = msgspec.structs.replace(view_at(5 + turn))
+            console.feed.play(view)
+            timed("tick", app.tick)
+            await console.pilot.pause()
+
+    run(body)
+    with capsys.disabled():
+        figures = ", ".join(f"{what} {spent:.0f} ms" for what, spent in slowest.items())
+        sys.stdout.write(f"\nsymbol screen of 2,000, slowest of 20 frames: {figures}\n")
+    assert max(slowest.values()) < FRAME_LIMIT_MS
