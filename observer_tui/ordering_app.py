@@ -78,7 +78,7 @@ class OrderingApp(DrawingApp):
             return
         self._confirm(plan(verb, frame.selected, frame))
 
-    def _confirm(self, planned: PlannedOrder | str) -> None:
+    def _confirm(self, planned: PlannedOrder | str, *, unasked: bool = False) -> None:
         """Ask whether an order is meant; the safe choice has the focus."""
         from observer_tui.widgets.dialogs import Choice, ChoiceDialog
 
@@ -86,7 +86,7 @@ class OrderingApp(DrawingApp):
             self.notice(planned, "warn")
             return
         options = (("", self.words("Cancel")), ("yes", self.words(planned.verb)))
-        choice = Choice(planned.question, planned.consequences, options)
+        choice = Choice(planned.question, planned.consequences, options, unasked=unasked)
         self.push_screen(ChoiceDialog(choice, self.manner), lambda answer: self._confirmed(answer, planned))
 
     def _confirmed(self, answer: str | None, planned: PlannedOrder) -> None:
@@ -123,7 +123,7 @@ class OrderingApp(DrawingApp):
 
     def _planned(self, ticket: TicketUpdate) -> None:
         if ticket.state == "done":
-            self._confirm(plan_apply(self.frame, ticket.text))
+            self._confirm(plan_apply(self.frame, ticket.text), unasked=True)
 
     def action_replay(self) -> None:
         """Ask for a day, count what its replay would insert, then ask whether to do it."""
@@ -136,7 +136,7 @@ class OrderingApp(DrawingApp):
 
         def counted(ticket: TicketUpdate) -> None:
             if ticket.state == "done":
-                self._confirm(plan_replay(self.frame, day, ticket.text))
+                self._confirm(plan_replay(self.frame, day, ticket.text), unasked=True)
 
         self._look_first(plan_look("replay", day, "dry_run"), counted)
 

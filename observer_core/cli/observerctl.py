@@ -22,6 +22,7 @@ from observer_core.cli.days import app as days
 from observer_core.cli.dlq import app as letters
 from observer_core.cli.export import export_command
 from observer_core.cli.journal import app as journal
+from observer_core.cli.lookups import alerts_command, audit_command, logs_command, symbols_command
 from observer_core.cli.maintenance import app as maintenance
 from observer_core.cli.operator_name import login_name
 from observer_core.cli.output import status_lines, ticket_line
@@ -33,7 +34,7 @@ from observer_core.cli.universe import app as universe
 from observer_core.clock import NS_PER_S, Clock, SystemClock
 from observer_core.errors import ConfigError, LinkError
 from observer_core.messages import TicketUpdate
-from observer_core.orders import Verb
+from observer_core.orders import Errand, Verb
 from observer_core.settings import ClientSettings, Secret, load_client_settings
 from observer_core.view import AcquireLease, Answer, Command, GetTicket, GetView, SystemView
 
@@ -67,6 +68,10 @@ app.add_typer(slots, name="slots")
 app.command("replay")(replay_command)
 app.command("export")(export_command)
 app.command("gaps")(gaps_command)
+app.command("symbols")(symbols_command)
+app.command("logs")(logs_command)
+app.command("audit")(audit_command)
+app.command("alerts")(alerts_command)
 app.command("pauses")(pauses_command)
 
 Target = Annotated[str, typer.Argument(metavar="NAME", help="Process, as `observerctl status` names it.")]
@@ -148,6 +153,16 @@ def scale(
 
 
 @app.command()
+def acknowledge(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Alert, as `observerctl alerts` names it.")],
+    reason: Reason,
+    operator: Operator = "",
+) -> None:
+    """Take note of an alert: everybody sees who knows of it, and nobody is sent a message about its beginning."""
+    _order(Errand.ACKNOWLEDGE, key, reason, operator, 5.0)
+
+
+@app.command()
 def ticket(ticket_id: Annotated[str, typer.Argument(metavar="TICKET")]) -> None:
     """Say what became of a command."""
     with _exit_codes(), Requester(load_client_settings(os.environ).paths.viewer_endpoint, SystemClock()) as requester:
@@ -208,7 +223,7 @@ def _dsn() -> Secret:
     return dsn
 
 
-def _order(verb: Verb, name: str, reason: str, operator: str, wait_s: float, count: int | None = None) -> None:
+def _order(verb: Verb | Errand, name: str, reason: str, operator: str, wait_s: float, count: int | None = None) -> None:
     """Take a lease, give one order, give the lease back; then wait for its end if asked to."""
     with _exit_codes():
         clock = SystemClock()

@@ -147,7 +147,7 @@ def event_lines(frame: Frame, width: int, subject: str = "") -> list[Line]:
             [
                 Span(f" {clock_time(event.at_ns)} ", "dim"),
                 cell(_SEVERITIES.get(event.severity, event.severity), 6, _severity_role(event.severity)),
-                cell(event.subject, 12, "label"),
+                cell(event.subject.partition(" (uid ")[0], 12, "label"),
                 *([cell(f" {event.name}", 16, "dim")] if width >= EVENT_NAMES_FROM else []),
                 Span(f" {frame.words.of_core(event.text or event.name)}"),
             ],

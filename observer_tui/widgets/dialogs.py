@@ -43,6 +43,8 @@ class Choice:
     focused: int = 0
     upright: bool = False
     expires: bool = True
+    unasked: bool = False
+    """Whether it opens by itself: then the first second's keys, and `y`, were meant for something else."""
 
 
 class ChoiceDialog(ModalScreen[str]):
@@ -123,11 +125,13 @@ class ChoiceDialog(ModalScreen[str]):
 
     def action_choose(self) -> None:
         """Take the focused choice."""
+        if self._choice.unasked and self._left_s == DECIDE_S:
+            return
         self.dismiss(self._choice.options[self._index][0])
 
     def action_agree(self) -> None:
         """Take the last choice of a yes-or-no question."""
-        if not self._choice.upright:
+        if not self._choice.upright and not self._choice.unasked:
             self.dismiss(self._choice.options[-1][0])
 
     def action_leave(self) -> None:

@@ -1,5 +1,7 @@
 """A real hub asked for what is not in the view: symbols, gaps, logs, audit; and its errands, each a ticket."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import msgspec
@@ -254,3 +256,39 @@ def test_an_alert_is_acknowledged_with_name_and_reason(hub: HubProcess) -> None:
     alert = next(alert for alert in view.alerts if alert.key == key)
     assert alert.acknowledged_by.startswith("lee (uid")
     assert alert.reason == "test"
+
+
+def ctl(hub: HubProcess, *words: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "observer_core.cli.observerctl", *words],
+        env=hub.environment, capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_observerctl_says_what_the_console_shows(hub: HubProcess) -> None:
+    codes = write_stage(hub.paths, 30, streamed=2)
+    hub.tell(tree_of(process_report("swing-0", state="backoff", pid=None)))
+    hub.view_when(
+        lambda view: any(alert.key == "swing-0 is backoff" for alert in view.alerts), "an alert about the shard"
+    )
+    until(lambda: asked(hub, GetSymbol(request_id="d", code=codes[0])).symbol, "the roster is read")
+    code, text = ctl(hub, "symbols", "삼성전자")
+    assert code == 0
+    assert [line.split()[:2] for line in text.splitlines()[1:]] == [
+        [codes[place], f"삼성전자{place // 8 or ''}"] for place in sorted((0, 8, 16, 24), key=lambda one: codes[one])
+    ]
+    code, text = ctl(hub, "symbols", "--stale", "--json")
+    rows = [msgspec.json.decode(line) for line in text.splitlines()]
+    assert len(rows) == 30
+    assert {row["why"] for row in rows} == {"shard"}
+    code, text = ctl(hub, "logs", "hub", "--contains", "ready")
+    assert (code, "hub ready" in text) == (0, True)
+    assert ctl(hub, "logs", "nobody") == (1, "no process is called so: hub, supervisor, swing-0\n")
+    code, text = ctl(hub, "alerts")
+    assert "swing-0 is backoff" in text
+    code, text = ctl(hub, "acknowledge", "swing-0 is backoff", "--reason", "seen", "--operator", "lee")
+    assert (code, "done: noted" in text) == (0, True)
+    code, text = ctl(hub, "audit", "--contains", "acknowledge")
+    assert "lee (uid" in text
+    assert "seen" in text
