@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self, TextIO
 
@@ -18,6 +20,7 @@ from observer_core.bus.request import Requester, new_request_id
 from observer_core.clock import NS_PER_S, SystemClock
 from observer_core.errors import ConfigError, LinkError
 from observer_core.paths import Paths
+from observer_core.settings import Secret
 from observer_core.sinks.embedded import STOP_SIGNAL, deadline_in, embedded_dsn, wait_ready
 from observer_core.view import GetView, SystemView
 from supervisor.demo import LEDGER_FILE, database_command, database_socket_directory, own_directory
@@ -140,11 +143,17 @@ class DemoRun:
 
     def balance(self) -> Books:
         """Start the database once more and compare ledger, archive, journal and rows."""
+        with self.database_again() as dsn:
+            return balance(self.directory / LEDGER_FILE, self.paths.data, dsn.reveal())
+
+    @contextmanager
+    def database_again(self) -> Iterator[Secret]:
+        """Start the database once more, after the stop, and give its address."""
         dsn = embedded_dsn(database_socket_directory(self.run_directory))
         database = subprocess.Popen(database_command(self.directory, self.run_directory), stdin=subprocess.DEVNULL)
         try:
             wait_ready(dsn, deadline_in(START_PATIENCE_S))
-            return balance(self.directory / LEDGER_FILE, self.paths.data, dsn.reveal())
+            yield dsn
         finally:
             database.send_signal(STOP_SIGNAL)
             database.wait()

@@ -128,28 +128,35 @@ class TradeWindow:
 class SweepWindow:
     """What the sweeps of ten minutes saw of one symbol."""
 
-    __slots__ = ("_first", "_high", "_last", "_low", "_minutes", "_records")
+    __slots__ = ("_first", "_high", "_last", "_last_ns", "_low", "_minutes", "_records")
 
     def __init__(self) -> None:
         self._first: tuple[int, int, int, int] | None = None
         self._last = (0, 0, 0, 0)
+        self._last_ns = 0
         self._low = self._high = self._records = self._minutes = 0
 
     def add(self, quote: QuoteLike) -> None:
         """Take a quote that `quote_at` gave a time."""
-        price, value = quote.price, quote.cumulative_value
-        seen = (quote.received_ns, quote.cumulative_volume, price, -1 if value is None else value)
-        first = self._first
-        if first is None:
+        at_ns, price, value = quote.received_ns, quote.price, quote.cumulative_value
+        seen = (at_ns, quote.cumulative_volume, price, -1 if value is None else value)
+        if self._first is None:
             self._first = self._last = seen
             self._low = self._high = price
+            self._last_ns = at_ns
+        elif at_ns > self._last_ns:
+            # Nearly every quote: it is newer than those before.
+            self._last = seen
+            self._last_ns = at_ns
         else:
-            self._first = min(first, seen)
+            self._first = min(self._first, seen)
             self._last = max(self._last, seen)
-            self._low = min(self._low, price)
-            self._high = max(self._high, price)
+        if price > self._high:
+            self._high = price
+        elif price < self._low:
+            self._low = price
         self._records += 1
-        self._minutes |= 1 << (quote.received_ns // _MINUTE_NS % 10)
+        self._minutes |= 1 << (at_ns // _MINUTE_NS % 10)
 
     def facts(self, symbol: str, start_ns: int) -> Bar:
         """Return what the window alone tells; volume and value are left to `linked`."""

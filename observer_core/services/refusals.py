@@ -158,7 +158,7 @@ def _parts(repairs: Iterable[Repair]) -> Iterator[list[Repair]]:
 
 def _event(entry: Repair, now_ns: int) -> Event:
     reasons = ", ".join(entry.refusal.rejection.reasons)
-    text = f"{len(entry.records)} records of what was refused before ({reasons})"
+    text = f"what was refused ({reasons}) is now recorded: {len(entry.records)}"
     return Event(now_ns, REPAIRED, "info", str(entry.refusal.key), text)
 
 

@@ -148,7 +148,9 @@ def _bring(connection: psycopg.Connection, frame: Frame, index: int, built: _Day
             counts.changed += found is not None
             if found is not None and len(figures.changes) < CHANGES_KEPT:
                 figures.changes.append(f"{frame.name}: {found} in the table, {bar} by the records")
-    counts.strange = len(stored)
+    # Windows that opened while the records were read are the writer's.
+    counts.open += sum(not entry.final for entry in stored.values())
+    counts.strange = sum(entry.final for entry in stored.values())
     for at in range(0, 0 if figures.dry_run else len(wrong), _PORTION):
         with connection.transaction():
             write_bars(connection, frame, wrong[at : at + _PORTION])

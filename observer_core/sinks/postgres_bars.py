@@ -25,7 +25,7 @@ from observer_core.sinks.bar_rows import (
     write_bars,
 )
 from observer_core.sinks.postgres_load import Refused, Slice
-from observer_core.sinks.postgres_rows import day_index
+from observer_core.sinks.postgres_rows import KOREAN_OFFSET_NS, NS_PER_DAY, day_index
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +37,16 @@ BARS_PER_TURN: Final = 250
 
 
 class _Open:
-    """A window in memory and when it last got a record, by the monotonic clock."""
+    """A window in memory, its bounds, and when it last got a record, by the monotonic clock."""
 
-    __slots__ = ("touched_ns", "window")
+    __slots__ = ("day_ends_ns", "ends_ns", "key", "start_ns", "touched_ns", "window")
 
-    def __init__(self, window: Window, touched_ns: int) -> None:
-        self.window = window
+    def __init__(self, key: BarKey, frame: Frame, touched_ns: int) -> None:
+        self.key = key
+        self.start_ns = key.start_ns
+        self.ends_ns = key.start_ns + frame.length_ns
+        self.day_ends_ns = (key.day + 1) * NS_PER_DAY - KOREAN_OFFSET_NS
+        self.window: Window = frame.window()
         self.touched_ns = touched_ns
 
 
@@ -81,14 +85,13 @@ class PostgresBars:
         trades: list[Trade] = []
         quotes: list[Quote] = []
         for batch, start, stop in slices:
-            for position in range(start, stop):
-                record = batch.records[position]
-                if out and (batch.shard, batch.epoch, batch.first_seq + position) in out:
-                    continue
-                if isinstance(record, Trade):
-                    trades.append(record)
-                elif isinstance(record, Quote):
-                    quotes.append(record)
+            records = batch.records[start:stop]
+            if out:
+                first = batch.first_seq + start
+                numbered = enumerate(records, first)
+                records = tuple(record for seq, record in numbered if (batch.shard, batch.epoch, seq) not in out)
+            trades += [record for record in records if type(record) is Trade]
+            quotes += [record for record in records if type(record) is Quote]
         doubtful = self._recall(connection, now_ns) or doubtful
         self._minutes.take(connection, trades, now_ns, doubtful=doubtful)
         self._sweeps.take(connection, quotes, now_ns, doubtful=doubtful)
@@ -132,11 +135,14 @@ class _FrameBars:
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
         self._open: dict[BarKey, _Open] = {}
+        self._current: dict[str, _Open] = {}
+        """The window that each symbol's records last came into."""
         self._newest_ns = 0
         """Time of the newest record seen."""
 
     def forget(self) -> None:
         self._open.clear()
+        self._current.clear()
         self._newest_ns = 0
 
     def recall(self, connection: psycopg.Connection, now_ns: int) -> None:
@@ -146,7 +152,7 @@ class _FrameBars:
     def take(
         self, connection: psycopg.Connection, records: Sequence[Trade | Quote], now_ns: int, *, doubtful: bool
     ) -> None:
-        groups = self._grouped(records)
+        groups = self._grouped(records if doubtful else self._add_current(records, now_ns))
         if not groups:
             return
         strange = list(groups) if doubtful else [key for key in groups if key not in self._open]
@@ -158,12 +164,32 @@ class _FrameBars:
                 continue
             entry = self._open.get(key)
             if entry is None:
-                entry = self._open[key] = _Open(self._frame.window(), now_ns)
+                entry = self._open[key] = _Open(key, self._frame, now_ns)
+            self._current[key.symbol] = entry
             entry.touched_ns = now_ns
             for record in group:
                 entry.window.add(record)  # type: ignore[arg-type] # the frame's window takes the frame's kind
         # Marked as open, so that whoever comes after a crash reads them back: also one that was over, and is no more.
         self._write(connection, {key: self._facts(key) for key in strange if key in self._open}, final=False)
+
+    def _add_current(self, records: Sequence[Trade | Quote], now_ns: int) -> list[Trade | Quote]:
+        """Add the records that go on in their symbol's window, which are nearly all; return the others."""
+        others: list[Trade | Quote] = []
+        at_of, current, newest_ns = self._frame.at_ns, self._current, self._newest_ns
+        for record in records:
+            at_ns = at_of(record)
+            if at_ns is None:
+                continue
+            entry = current.get(record.symbol)
+            if entry is None or not entry.start_ns <= at_ns < entry.ends_ns or record.received_ns >= entry.day_ends_ns:
+                others.append(record)
+                continue
+            entry.window.add(record)  # type: ignore[arg-type] # the frame's window takes the frame's kind
+            entry.touched_ns = now_ns
+            if at_ns > newest_ns:
+                newest_ns = at_ns
+        self._newest_ns = newest_ns
+        return others
 
     def due(self, now_ns: int) -> list[BarKey]:
         """Return the windows that are over, the oldest first."""
@@ -190,7 +216,7 @@ class _FrameBars:
             fresh.update(self._linked(key, line))
         self._write(connection, {key: stored.bar for key, stored in fresh.items()}, final=True)
         for key in keys:
-            del self._open[key]
+            self._close(key)
 
     def _linked(self, key: BarKey, line: Mapping[int, StoredBar]) -> dict[BarKey, StoredBar]:
         """Return a bar and its neighbours with what they tell about each other; neighbours that are open wait."""
@@ -218,15 +244,22 @@ class _FrameBars:
 
     def _read(self, connection: psycopg.Connection, keys: Sequence[BarKey], now_ns: int) -> None:
         for key in keys:
-            self._open.pop(key, None)
+            self._close(key)
         if not keys:
             return
         for key, record in window_records(connection, self._frame, keys):
             at_ns = self._frame.at_ns(record)
             if at_ns is not None:
-                entry = self._open.setdefault(key, _Open(self._frame.window(), now_ns))
+                entry = self._open.get(key)
+                if entry is None:
+                    entry = self._open[key] = _Open(key, self._frame, now_ns)
                 entry.window.add(record)  # type: ignore[arg-type] # the frame's window takes the frame's kind
                 self._newest_ns = max(self._newest_ns, at_ns)
+
+    def _close(self, key: BarKey) -> None:
+        entry = self._open.pop(key, None)
+        if entry is not None and self._current.get(key.symbol) is entry:
+            del self._current[key.symbol]
 
     def _facts(self, key: BarKey) -> Bar:
         return self._open[key].window.facts(key.symbol, key.start_ns)

@@ -8,14 +8,42 @@ from pathlib import Path
 
 import pytest
 
+from observer_core.clock import NS_PER_S, SystemClock, kst_day, kst_midnight_ns
+from observer_core.ids import TimeNs
+from observer_core.sinks.bar_rebuild import FrameFigures, rebuild
+from observer_core.sinks.bar_rows import TABLES
+from observer_core.sinks.replay_sources import Range, journal_source
 from supervisor.demo_run import DemoRun
 from tests.chaos.control import drop_one_record
 from tests.chaos.kills import kill_and_await, rows_of
+from tests.fixtures.postgres import query
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
 
 VICTIMS = ("swing-0", "scalp-0", "jsonl", "postgres", "hub", "swing-0", "maintenance")
 UNDER_LOAD_S = 1.5
+
+
+class AnHourLater(SystemClock):
+    """By when every window is over."""
+
+    def now_ns(self) -> TimeNs:
+        """Return the wall time in an hour."""
+        return TimeNs(super().now_ns() + 3_600 * NS_PER_S)
+
+
+def check_bars(run: DemoRun) -> None:
+    """Compare the bars that were kept through the kills with those that the journals give."""
+    now_ns = SystemClock().now_ns()
+    day = kst_day(now_ns)
+    source = journal_source(run.paths.journals, Range(kst_midnight_ns(day), now_ns))
+    with run.database_again() as dsn:
+        figures = rebuild(dsn, day, AnHourLater(), source=source, dry_run=True)
+        for name, table in TABLES.items():
+            counts = figures.frames[name]
+            [(final, all_of_them)] = query(dsn, f"SELECT count(*) FILTER (WHERE final), count(*) FROM {table}")
+            assert counts == FrameFigures(equal=final, changed=all_of_them - final), figures.changes
+            assert all_of_them > 30
 
 
 @pytest.fixture
@@ -42,6 +70,8 @@ def test_kills_one_after_the_other_under_load(run: DemoRun) -> None:
     assert books.rows["trade"] == books.archived["trade"]
     assert books.gaps >= 3
     assert books.refused == 0
+
+    check_bars(run)
 
     # The control: the same books must turn red for one record less.
     drop_one_record(run.paths.data)
