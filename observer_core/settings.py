@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
+from observer_core.env_file import exposure, misspelt_names, read_env_file
 from observer_core.errors import ConfigError
 from observer_core.ids import DayNumber
 from observer_core.paths import Paths
@@ -261,6 +262,14 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     Raises:
         ConfigError: listing every problem found, each with the variable, its value and the remedy.
     """
+    settings, problems = read_settings(environ)
+    if problems:
+        raise ConfigError(problems)
+    return settings
+
+
+def read_settings(environ: Mapping[str, str]) -> tuple[Settings, list[str]]:
+    """Return the settings as far as they can be understood, and every problem: for checks that go on from there."""
     problems: list[str] = []
     warnings: list[str] = []
     values, overrides = _merged(environ, problems, warnings)
@@ -269,10 +278,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     # A replay asks no broker: whatever keys there are, it does not have them.
     replayed = reader.text("OBSERVER_SOURCE") == "replay"
     app_keys = () if replayed else _read_app_keys({**values, **overrides}, reader.problems)
-    settings = _build(reader, app_keys, tuple(warnings))
-    if reader.problems:
-        raise ConfigError(reader.problems)
-    return settings
+    return _build(reader, app_keys, tuple(warnings)), reader.problems
 
 
 def load_client_settings(environ: Mapping[str, str]) -> ClientSettings:
@@ -304,13 +310,14 @@ def _merged(
     """Return every variable's value in force, and environment over env file as they stand."""
     values = {variable.name: variable.default for variable in VARIABLES}
     env_file = environ.get("OBSERVER_ENV_FILE", "").strip()
-    file_values = _read_env_file(Path(env_file), problems) if env_file else {}
+    file_values = read_env_file(Path(env_file), problems) if env_file else {}
     overrides = {**file_values, **environ}
     for old, new in DEPRECATED.items():
         for name in [key for key in overrides if key == old or key.startswith(f"{old}_")]:
             renamed = new + name[len(old) :]
             warnings.append(f"{name} is deprecated: use {renamed}")
             overrides.setdefault(renamed, overrides[name])
+    warnings += [*misspelt_names(overrides), *(exposure(Path(env_file), file_values) if env_file else [])]
     config_dir = Path(overrides.get("OBSERVER_CONFIG_DIR", values["OBSERVER_CONFIG_DIR"]))
     values.update(_read_deployment_config(config_dir / "deployment_config.json", problems))
     values.update({name: value for name, value in overrides.items() if name in values})
@@ -417,32 +424,6 @@ def _read_app_keys(values: Mapping[str, str], problems: list[str]) -> tuple[AppK
             )
         found.append(AppKey(Secret(key), Secret(secret)))
     return tuple(found)
-
-
-def _read_env_file(path: Path, problems: list[str]) -> dict[str, str]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"OBSERVER_ENV_FILE={str(path)!r} cannot be read ({error}); correct the path or its rights")
-        return {}
-    values: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        stripped = line.strip()
-        if not stripped or stripped.startswith("#"):
-            continue
-        name, equals, value = stripped.removeprefix("export ").partition("=")
-        if not equals or not name.strip().isidentifier():
-            # The line may hold a secret: its number is enough to find it.
-            problems.append(f"{path}:{number} is not KEY=VALUE; write one variable a line, comments after #")
-            continue
-        values[name.strip()] = _unquoted(value.strip())
-    return values
-
-
-def _unquoted(value: str) -> str:
-    if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
-        return value[1:-1]
-    return value
 
 
 _DEPLOYMENT_KEYS = frozenset({"deployment", "paths", "environment"})

@@ -18,7 +18,7 @@ from observer_core.errors import ConfigError, ProcessError
 from observer_core.exit_codes import ExitCode
 from observer_core.locks import hold
 from observer_core.services.calendar_watch import CalendarWatch
-from observer_core.settings import Settings, load_settings
+from observer_core.settings import Settings, load_settings, read_settings
 from supervisor import memory
 from supervisor.arbiter import Arbiter
 from supervisor.children import compose, next_opening_ns, preload, sweeping_shard
@@ -54,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stderr.write(f"configuration: {problem}\n")
         return ExitCode.CONFIG
     if options.check_config:
+        for warning in installation.settings.warnings:
+            sys.stderr.write(f"warning: {warning}\n")
         names = ", ".join(child.name for child in installation.children)
         sys.stdout.write(f"configuration is valid; children: {names}\n")
         return ExitCode.OK
@@ -126,10 +128,13 @@ def _arbiter(installation: Installation, limits: Limits, step_down: Callable[[],
 
 
 def _installation(environment: Mapping[str, str]) -> Installation:
-    settings = load_settings(environment)
-    unfit = [problem.text for problem in directory_problems(settings) if problem.fatal]
-    if unfit:
-        raise ConfigError(unfit)
+    settings, problems = read_settings(environment)
+    # All at once: what is wrong with a value must not hide what is wrong with a directory.
+    named = {problem.partition("=")[0] for problem in problems}
+    unfit = [found for found in directory_problems(settings) if found.fatal and found.variable not in named]
+    problems += [problem.text for problem in unfit]
+    if problems:
+        raise ConfigError([*problems, *settings.warnings])
     if settings.replay is not None:
         return _replay_installation(settings)
     if settings.paths.replay.exists():

@@ -19,7 +19,7 @@ from observer_core.bus.request import Requester, new_request_id
 from observer_core.cli.operator_name import login_name
 from observer_core.cli.output import table
 from observer_core.clock import NS_PER_S, SystemClock, kst_datetime
-from observer_core.errors import ConfigError, LinkError
+from observer_core.errors import ConfigError, LinkError, ObserverError
 from observer_core.ids import is_symbol
 from observer_core.journal.files import replace_durably
 from observer_core.market.universe import Universe
@@ -131,7 +131,11 @@ def apply(
 @app.command()
 def pin(symbols: Symbols, reason: Reason, operator: Operator = "", timeout: Timeout = 30.0) -> None:
     """Collect these symbols, first in line for the tick streams, whatever the rules say."""
-    _request(_paths(), _new_request("pin", operator, reason, _checked(symbols)), timeout)
+    paths, wanted = _paths(), _checked(symbols)
+    unknown = _unlisted(paths, wanted)
+    if unknown:
+        _fail(f"not in the listing files of the day, nothing was changed: {', '.join(unknown)}")
+    _request(paths, _new_request("pin", operator, reason, wanted), timeout)
 
 
 @app.command()
@@ -142,6 +146,21 @@ def unpin(symbols: Symbols, reason: Reason, operator: Operator = "", timeout: Ti
     if unknown:
         _fail(f"not pinned by an operator: {', '.join(sorted(unknown))}")
     _request(paths, _new_request("unpin", operator, reason, _checked(symbols)), timeout)
+
+
+def _unlisted(paths: Paths, symbols: tuple[str, ...]) -> list[str]:
+    """Return the symbols that the day's listing files do not have; none where there are no files to look into."""
+    # Imported here: the reader of listing files would cost every other command its quick start.
+    from observer_core.services.universe_files import cached_listings
+    from observer_core.services.universe_listings import parse_listings
+
+    try:
+        universe, _ = in_force(paths)
+        files = cached_listings(paths, universe.day)
+        codes = {listing.code for listing in parse_listings(files)} if files is not None else set(symbols)
+    except ObserverError:
+        return []
+    return sorted(set(symbols) - codes)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from observer_core.services.hub_leases import REASON_LIMIT, Peer, described, sho
 from observer_core.services.scaling import SCALABLE_KIND, SHARDS_LIMIT
 from observer_core.view import Command
 
+COLLECTING_KINDS = ("swing", "scalp")
 TICKETS_REMEMBERED = 500
 ID_LIMIT = 64
 
@@ -134,6 +135,8 @@ def _refusal(command: Command, tree: TreeReport | None) -> str | None:
     if report is None:
         names = ", ".join(process.name for process in tree.processes)
         return f"unknown process {shown(command.target, ID_LIMIT)!r}; known: {names}"
+    if command.verb in {Verb.PAUSE, Verb.RESUME} and report.kind not in COLLECTING_KINDS:
+        return f"{report.name} does not collect: only {' and '.join(COLLECTING_KINDS)} shards can be paused"
     return _stale(command, report)
 
 

@@ -137,3 +137,31 @@ def test_what_a_replay_lacks_is_named(tmp_path: Path) -> None:
     for word in ("OBSERVER_REPLAY_DIR=", "OBSERVER_REPLAY_DAY='yesterday'", "give a replay its own database"):
         assert word in problems
     assert "hidden" not in problems
+
+
+def test_a_line_that_cannot_be_read_costs_that_line_alone(tmp_path: Path) -> None:
+    env_file = tmp_path / "observer.env"
+    env_file.write_bytes(b"OBSERVER_SWING_SHARDS=many\nsome \xff bytes\nKIS_REST_LIMIT_PER_S=0\n")
+    env_file.chmod(0o600)
+    with pytest.raises(ConfigError) as caught:
+        load_settings({**KEYS, "OBSERVER_CONFIG_DIR": str(tmp_path), "OBSERVER_ENV_FILE": str(env_file)})
+    assert [problem.partition("=")[0].partition(" ")[0] for problem in caught.value.problems] == [
+        f"{env_file}:2", "KIS_REST_LIMIT_PER_S", "OBSERVER_SWING_SHARDS",
+    ]  # fmt: skip
+
+
+def test_misspelt_names_and_open_files_are_named(tmp_path: Path) -> None:
+    env_file = tmp_path / "observer.env"
+    env_file.write_text("OBSERVER_SWING_SHARD=9\nKIS_APPKEY=x\nOBSERVER_HOST_HTTP_PORT=1\nKIS_APP_KEY_2=\n")
+    env_file.chmod(0o644)
+    assert not any("mode" in text for text in _warnings(tmp_path, env_file)), "it holds no credential"
+    env_file.write_text(env_file.read_text() + "OBSERVER_POSTGRES_DSN=host=/x\n")
+    near, swing, mode = sorted(_warnings(tmp_path, env_file), key=lambda text: ("mode" in text, text))
+    assert "is KIS_APP_KEY meant?" in near
+    assert swing.endswith("is OBSERVER_SWING_SHARDS meant?")
+    assert "mode 0644" in mode
+    assert f"chmod 600 {env_file}" in mode
+
+
+def _warnings(config: Path, env_file: Path) -> tuple[str, ...]:
+    return load_settings({**KEYS, "OBSERVER_CONFIG_DIR": str(config), "OBSERVER_ENV_FILE": str(env_file)}).warnings

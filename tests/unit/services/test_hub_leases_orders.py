@@ -86,6 +86,15 @@ def test_another_command_under_the_same_id_is_refused_and_changes_nothing() -> N
     assert desk.find("t") == first
 
 
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+def test_what_does_not_collect_cannot_be_paused(verb: str) -> None:
+    verdict = OrderDesk().accept(
+        ordered(verb=verb, target="postgres"), LEE, True, tree(0, report("postgres", kind="writer")), NOW_NS
+    )
+    assert (verdict.ticket.state, verdict.order) == ("refused", None)
+    assert verdict.ticket.text == "postgres does not collect: only swing and scalp shards can be paused"
+
+
 @pytest.mark.parametrize("verb", ["restart", "pause", "resume"])
 def test_without_the_supervisors_word_nothing_is_ordered(verb: str) -> None:
     verdict = OrderDesk().accept(ordered(verb=verb), LEE, True, None, NOW_NS)

@@ -92,3 +92,20 @@ def test_out_of_memory_kills_are_read_from_the_own_group(tmp_path: Path) -> None
     assert linux.out_of_memory_kills(file) == 0
     assert linux.out_of_memory_kills(tmp_path / "none") == 0
     assert linux.memory_events_file("1:name=x:/y\n", tmp_path) is None
+
+
+def test_every_problem_is_told_at_once_values_directories_and_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data").write_text("a file")
+    (tmp_path / "observer.env").write_text("no equals sign\nOBSERVER_SWING_SHARD=3\nOBSERVER_SWING_SHARDS=x\n")
+    for name in ("DATA", "LOG", "CONFIG", "RUN"):
+        monkeypatch.setenv(f"OBSERVER_{name}_DIR", str(tmp_path / name.lower()))
+    monkeypatch.setenv("KIS_TOKEN_CACHE_DIR", str(tmp_path / "secrets"))
+    monkeypatch.setenv("KIS_APP_KEY", "k" * 36)
+    monkeypatch.setenv("KIS_APP_SECRET", "s" * 180)
+    monkeypatch.setenv("OBSERVER_ENV_FILE", str(tmp_path / "observer.env"))
+    assert main(["--check-config"]) == ExitCode.CONFIG
+    told = capsys.readouterr().err
+    for words in ("observer.env:1 is not KEY=VALUE", "OBSERVER_SWING_SHARDS='x'", "data is not a directory", "meant?"):
+        assert words in told
