@@ -50,6 +50,7 @@ class StreamParser:
     def __init__(self, keep_raw: bool) -> None:
         self._keep_raw = keep_raw
         self._widths: dict[str, int] = {}
+        self._told: set[tuple[str, int]] = set()
         self._changes: list[WidthChange] = []
 
     def parse(self, frame: DataFrame, received_ns: int) -> list[StreamRecord]:
@@ -74,14 +75,16 @@ class StreamParser:
         ]
 
     def take_width_changes(self) -> list[WidthChange]:
-        """Return the layout changes seen since the last call, the first width against the documented one."""
+        """Return the layout changes since the last call, each width once; the first one against the documented one."""
         changes, self._changes = self._changes, []
         return changes
 
     def _note_width(self, frame: DataFrame, layout: _Layout, width: int) -> None:
         before = self._widths.get(frame.tr_id, layout.documented_width)
         self._widths[frame.tr_id] = width
-        if before != width:
+        if before != width and (frame.tr_id, width) not in self._told:
+            # Frames that were overtaken at the change would tell it again and again.
+            self._told.add((frame.tr_id, width))
             self._changes.append(WidthChange(frame.tr_id, before, width))
 
     def _salvage(self, frame: DataFrame, layout: _Layout, received_ns: int) -> Iterator[StreamRecord]:

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from observer_core.clock import NS_PER_S
-from observer_core.messages import Gap, GapReason, Track, Trade
+from observer_core.messages import Gap, GapReason, Quote, Track, Trade
 from observer_core.quality.volume_line import Hole, VolumeLine
 
 LATE_NS: Final = 2 * NS_PER_S
@@ -60,6 +60,8 @@ class Continuity:
         self._track = track
         self._lines: dict[str, VolumeLine] = {}
         self._pending: set[str] = set()
+        self._left: dict[str, list[Hole]] = {}
+        """Holes of a former life that wait for `recall`."""
         self._amended: list[tuple[str, Hole]] = []
         self._gaps = 0
         self.duplicates_total = 0
@@ -107,11 +109,48 @@ class Continuity:
         if line is None:
             line = self._lines[trade.symbol] = _begin(trade)
             line.low = 0
+            self._inherit(trade.symbol, line)
             return
         if line.day_from_ns <= trade.source_time_ns < line.day_until_ns:
             observed = line.observed
             self._cover(trade.symbol, line, (0, trade.cumulative_volume), trade, now_ns)
             line.observed = observed
+            self._inherit(trade.symbol, line)
+
+    def recall_holes(self, tail: Iterable[Trade], reported: Iterable[Gap], now_ns: int) -> None:
+        """Take the last seconds of a former life, before `recall`: it ended before it could report every hole.
+
+        Args:
+            tail: its last trades in the order of arrival.
+            reported: the proofs that it wrote down; their holes are known.
+            now_ns: wall clock.
+        """
+        known = {(gap.symbols[0], gap.from_ns) for gap in reported}
+        former = Continuity("former", 0, self._track)
+        for trade in tail:
+            if trade.session_code == _IN_SESSION:
+                (former.take if trade.symbol in former._lines else former.recall)(trade, trade.received_ns)
+        for symbol, line in former._lines.items():
+            for hole in line.holes:
+                present = self._lines.get(symbol)
+                if present is not None:
+                    hole.fill(present.low, present.high)
+                if hole.spans and (symbol, hole.from_ns) not in known:
+                    hole.found_ns = now_ns
+                    self._left.setdefault(symbol, []).append(hole)
+
+    def quoted(self, quote: Quote, now_ns: int) -> None:
+        """Take what another path counts after the close: what the stream did not reach is missing."""
+        line = self._lines.get(quote.symbol)
+        volume = quote.cumulative_volume
+        if line is None or volume <= line.high or not line.day_from_ns <= quote.received_ns < line.day_until_ns:
+            return
+        missing, value = volume - line.high, (quote.cumulative_value or 0) - line.value
+        hole = Hole([(line.high, volume)], line.last_ns, quote.received_ns, now_ns)
+        hole.off_book = _outside(quote.low, quote.high, missing, value)
+        line.holes.append(hole)
+        line.high, line.value, line.last_ns = volume, quote.cumulative_value or 0, quote.received_ns
+        self._pending.add(quote.symbol)
 
     def forget(self, symbols: Iterable[str]) -> None:
         """Drop symbols that are not wanted any more, or only now: what happens meanwhile is not missing."""
@@ -158,6 +197,12 @@ class Continuity:
         duplicate = not new and volume > 0 and executed
         self.duplicates_total += duplicate
         return _AGAIN if duplicate else _OTHER
+
+    def _inherit(self, symbol: str, line: VolumeLine) -> None:
+        holes = self._left.pop(symbol, [])
+        if holes:
+            line.holes += holes
+            self._pending.add(symbol)
 
     def _end(self, symbol: str, line: VolumeLine) -> None:
         """Report what a line still waits for; nothing will fill it."""
@@ -226,7 +271,10 @@ def _is_off_book(trade: Trade, missing: int, value_before: int) -> bool:
     The day's range that a trade carries includes the missed executions: an average price outside of it proves that
     negotiated volume (block, basket) was added, which no stream shows.
     """
-    if not trade.low or not trade.high:
-        return False
     missing_value = trade.cumulative_value - trade.price * trade.volume - value_before
-    return not trade.low * missing <= missing_value <= trade.high * missing
+    return _outside(trade.low, trade.high, missing, missing_value)
+
+
+def _outside(low: int | None, high: int | None, volume: int, value: int) -> bool:
+    """Return whether a volume cannot have been executed within the day's range."""
+    return bool(low and high) and not (low or 0) * volume <= value <= (high or 0) * volume

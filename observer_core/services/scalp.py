@@ -20,7 +20,7 @@ from observer_core.errors import (
     TransientFeedError,
 )
 from observer_core.ids import AppKeyOrdinal
-from observer_core.journal.last_trades import last_trades
+from observer_core.journal.last_trades import FormerLife, last_trades
 from observer_core.kis.classify import ALREADY_SUBSCRIBED, SUBSCRIBED, stream_failure
 from observer_core.kis.fields import TR_BOOK, TR_TRADE
 from observer_core.kis.rest import RestClient, open_rest
@@ -42,7 +42,7 @@ from observer_core.services.rates_file import RatesFile
 from observer_core.services.scalp_config import ScalpConfig
 from observer_core.services.shard import Shard, run_shard
 from observer_core.services.slot_desk import SlotDesk
-from observer_core.services.stream_alarms import CutAlarm, SilenceProof
+from observer_core.services.stream_alarms import Close, CutAlarm, SilenceProof
 from observer_core.services.stream_intake import Intake, StreamIntake
 from observer_core.services.trade_quality import TradeQuality
 
@@ -89,6 +89,7 @@ class ScalpCollector:
         self._proof = SilenceProof(shard.settings.symbol_silence_s)
         self._intake = StreamIntake(shard.name, self._proof, shard.clock, keep_raw=shard.settings.keep_raw)
         self._mitigation = MitigationWatch(shard.name, desk.config, books=shard.settings.scalp_books > 0)
+        self._close = Close()
         self._deaf: set[str] = set()
         """Symbols that trade without our hearing it: their registrations are renewed."""
         self._refused_code = ""
@@ -304,19 +305,13 @@ class ScalpCollector:
         for quote in answer.records:
             if not isinstance(quote, Quote):
                 continue
+            self._quality.quoted(quote, now_ns)
             if not self._proof.quoted(symbol, quote.cumulative_volume, self._clock.monotonic_ns()):
-                self._excuse(quote)
                 continue
             self._deaf.add(symbol)
             text = f"{symbol} is acknowledged and silent while its volume grows to {quote.cumulative_volume}"
             logger.error("registration brings no data", extra={"symbol": symbol})
             self._shard.note([Event(now_ns, "registration_silent", "error", self._shard.name, text)])
-
-    def _excuse(self, quote: Quote) -> None:
-        """Let a symbol be silent that the other path has no more volume of: halted, interrupted, or quiet."""
-        tally = self._quality.continuity.reached(quote.symbol)
-        if tally is not None and quote.cumulative_volume <= tally:
-            self._quality.staleness.excuse(quote.symbol, self._clock.now_ns())
 
     def _take(self, burst: Sequence[Received]) -> None:
         """Record what one burst of messages brought, as one batch in the order of arrival."""
@@ -368,6 +363,8 @@ class ScalpCollector:
     def _look_at_quality(self, *, observing: bool) -> None:
         """Write down what is proved to be missing, and the alarms; learn the limits that a guard asked for."""
         now_ns, monotonic_ns = self._clock.now_ns(), self._clock.monotonic_ns()
+        if self._close.due(self._pace.phase, monotonic_ns):
+            self._begin(self._compare_the_close())
         self._shard.note(self._quality.look(self._pace.phase, now_ns, monotonic_ns, observing=observing))
         self._shard.update(**self._quality.figures())
         self._shard.hold_stale(self._quality.stale if observing else {})
@@ -386,17 +383,30 @@ class ScalpCollector:
             if isinstance(record, Quote):
                 self._quality.learn_limits(symbol, record.lower_limit, record.upper_limit)
 
+    async def _compare_the_close(self) -> None:
+        """Compare the day with what REST counts: the last trades of a symbol have no successor that proves them."""
+        for symbol in self._symbols:
+            try:
+                answer = await self._client.inquire_price(symbol, Priority.BACKFILL)
+            except FeedError as error:
+                logger.warning("close not compared", extra={"symbol": symbol, "error": str(error)})
+                continue
+            self._shard.note(answer.records)
+            for record in answer.records:
+                if isinstance(record, Quote):
+                    self._quality.continuity.quoted(record, self._clock.now_ns())
+
     async def _recall(self) -> None:
         """Go on with the proof of completeness where the former life ended."""
         shard = self._shard
         directory = shard.settings.paths.journal(shard.name)
         try:
             await shard.until_observing()
-            trades = await asyncio.to_thread(last_trades, directory, shard.recorder.epoch, self._symbols)
+            former = await asyncio.to_thread(last_trades, directory, shard.recorder.epoch, self._symbols)
         except JournalError as error:
             logger.warning("former trades not read", extra={"error": str(error)})
-            trades = {}
-        self._quality.recall(trades, self._clock.now_ns())
+            former = FormerLife({})
+        self._quality.recall(former, self._clock.now_ns())
 
     def _begin(self, chore: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(chore)

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Collection
 
 from observer_core.clock import NS_PER_S
+from observer_core.market.phases import Phase
 from observer_core.messages import Event
 
 UNREADABLE_FRAMES = 20
@@ -21,6 +22,11 @@ LOOK_EVERY_S = 5.0
 """Between two questions about one silent symbol, and between two about any."""
 GROWTHS = 2
 """So many looks in a row must find more volume: a single growth can be a block trade, which no stream carries."""
+_LOOKS = 6
+"""Within the time after which a symbol is doubted; with a short one, looks come faster."""
+_NEVER_NS = -(1 << 62)
+AFTER_CLOSE_S = 2.0
+"""The last prints are in so long after the market closed."""
 AGAIN_AFTER_S = 60.0
 """A registration that was renewed has so long to bring data before it is doubted again."""
 
@@ -81,11 +87,33 @@ class CutAlarm:
             self._cuts_ns.popleft()
 
 
+class Close:
+    """Says once, a moment after the market closed, that the day can be compared. Instants are monotonic."""
+
+    def __init__(self) -> None:
+        self._was_open = False
+        self._closed_ns: int | None = None
+
+    def due(self, phase: Phase, now_ns: int) -> bool:
+        """Return whether the day is over by now and was not compared yet."""
+        if phase is not Phase.CLOSED:
+            self._was_open, self._closed_ns = True, None
+            return False
+        if not self._was_open:
+            return False
+        self._closed_ns = now_ns if self._closed_ns is None else self._closed_ns
+        if now_ns - self._closed_ns < AFTER_CLOSE_S * NS_PER_S:
+            return False
+        self._was_open = False
+        return True
+
+
 class SilenceProof:
     """Which registered symbols trade without our hearing it. Instants are monotonic nanoseconds."""
 
     def __init__(self, after_s: float) -> None:
         self._after_ns = int(after_s * NS_PER_S)
+        self._every_ns = int(min(LOOK_EVERY_S, after_s / _LOOKS) * NS_PER_S)
         self._heard_ns: dict[str, int] = {}
         self._looked_ns: dict[str, int] = {}
         self._any_look_ns = -(1 << 62)
@@ -118,18 +146,19 @@ class SilenceProof:
 
     def doubtful(self, now_ns: int) -> str | None:
         """Return the symbol to ask the other path about now, the longest silent first; None = nobody."""
-        if now_ns - self._any_look_ns < LOOK_EVERY_S * NS_PER_S:
+        if now_ns - self._any_look_ns < self._every_ns:
             return None
         waiting = [
             (heard_ns, symbol)
             for symbol, heard_ns in self._heard_ns.items()
-            if now_ns - heard_ns >= self._after_ns
-            and now_ns - self._looked_ns.get(symbol, -(1 << 62)) >= LOOK_EVERY_S * NS_PER_S
+            if now_ns - heard_ns >= self._after_ns and now_ns - self._looked_ns.get(symbol, _NEVER_NS) >= self._every_ns
         ]
         if not waiting:
             return None
-        # Who was looked at once is looked at again before others: two looks make the proof.
-        _, symbol = min(waiting, key=lambda item: (item[1] not in self._growths, item))
+        # Who was looked at once and grew is looked at again before others: two looks make the proof. Else in turn.
+        _, symbol = min(
+            waiting, key=lambda item: (item[1] not in self._growths, self._looked_ns.get(item[1], _NEVER_NS), item)
+        )
         self._any_look_ns = self._looked_ns[symbol] = now_ns
         return symbol
 

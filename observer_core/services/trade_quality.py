@@ -4,14 +4,16 @@ Separate from the shard's life so that it is driven by records and instants alon
 and in `observer_core.quality`.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import msgspec
 from msgspec.structs import replace
 
+from observer_core.clock import NS_PER_S
+from observer_core.journal.last_trades import FormerLife
 from observer_core.market.phases import Phase
-from observer_core.messages import Event, Quality, Record, Rejection, ShardStatus, Track, Trade
+from observer_core.messages import Event, Quality, Quote, Record, Rejection, ShardStatus, Track, Trade
 from observer_core.quality.completeness import by_volume
 from observer_core.quality.continuity import DUPLICATE, Arrival, Continuity
 from observer_core.quality.guards import Limits, TradeGuards
@@ -22,6 +24,10 @@ from observer_core.services.expected_rate import ExpectedRate
 from observer_core.services.rates_file import RatesFile
 
 EXAMPLES: Final = 5
+INTERRUPTED: Final = "C"
+"""HOUR_CLS_CODE of an expected price during a volatility interruption."""
+UNPROVED_TIMES: Final = 3
+"""A silence is a fault when REST proves it, or, where REST does not answer, after so many times what is allowed."""
 FLOOR_PER_SYMBOL_S: Final = {Phase.CONTINUOUS: 1 / 30, Phase.AFTER_MARKET: 1 / 600}
 """Trades a second that a symbol worth a slot brings at least, before former sessions are known."""
 
@@ -47,6 +53,8 @@ class TradeQuality:
         self._symbols = 0
         self._phase = Phase.CONTINUOUS
         self._stale: tuple[Silence, ...] = ()
+        self._proved_ns: dict[str, int] = {}
+        """When REST had volume that the stream had not, by symbol."""
         self._limits_asked: set[str] = set()
 
     def assign(self, symbols: Collection[str], gained: Iterable[str], lost: Iterable[str], now_ns: int) -> None:
@@ -74,10 +82,11 @@ class TradeQuality:
         if phase is not self._phase:
             self._phase = phase
             self.staleness.restart(now_ns)
+            self._proved_ns.clear()
         self.guards.open = phase is not Phase.CLOSED
         records: list[Record] = [*self.continuity.settle(now_ns)]
         records += self._look_at_rate(phase, monotonic_ns, now_ns, observing)
-        stale = tuple(self.staleness.stale(phase, now_ns))
+        stale = tuple(silence for silence in self.staleness.stale(phase, now_ns) if self._unexplained(silence))
         if stale and not self._stale:
             text = f"{len(stale)} symbols are silent without a reason; {stale[0]}"
             records.append(Event(now_ns, "symbols_stale", "warning", self._name, text))
@@ -85,6 +94,20 @@ class TradeQuality:
             records.append(Event(now_ns, "symbols_heard", "info", self._name, "every symbol is heard again"))
         self._stale = stale
         return records
+
+    def quoted(self, quote: Quote, now_ns: int) -> None:
+        """Take what REST says of a silent symbol: no more volume than was streamed excuses it (halt, interruption)."""
+        reached = self.continuity.reached(quote.symbol)
+        if reached is not None and quote.cumulative_volume <= reached:
+            self.staleness.excuse(quote.symbol, now_ns)
+        else:
+            self._proved_ns[quote.symbol] = now_ns
+
+    def _unexplained(self, silence: Silence) -> bool:
+        """Return whether a silence was found to be a fault, or has lasted without anybody being able to tell."""
+        if self._proved_ns.get(silence.symbol, 0) >= silence.since_ns:
+            return True
+        return silence.age_s * NS_PER_S > UNPROVED_TIMES * self.staleness.allowed_ns(silence.symbol)
 
     @property
     def stale(self) -> dict[str, int]:
@@ -96,9 +119,10 @@ class TradeQuality:
         if phase in {Phase.PRE_OPEN, Phase.OPENING_AUCTION}:
             self.continuity.expect(symbol, now_ns)
 
-    def recall(self, trades: Mapping[str, Trade], now_ns: int) -> None:
-        """Take the last trades of the former life."""
-        for trade in trades.values():
+    def recall(self, former: FormerLife, now_ns: int) -> None:
+        """Take the end of the former life."""
+        self.continuity.recall_holes(former.tail, former.reported, now_ns)
+        for trade in former.trades.values():
             self.continuity.recall(trade, now_ns)
 
     def take_limits_wanted(self) -> set[str]:
@@ -151,7 +175,7 @@ class TradeQuality:
 
     def _explain(self, trade: Trade, now_ns: int) -> None:
         self.staleness.halted(trade.symbol, trade.halted)
-        if trade.session_code != IN_SESSION:
+        if trade.session_code == INTERRUPTED:
             self.staleness.interrupted(trade.symbol, now_ns)
 
     def _look_at_rate(self, phase: Phase, monotonic_ns: int, now_ns: int, observing: bool) -> list[Event]:

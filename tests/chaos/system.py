@@ -43,10 +43,10 @@ class ChaosSystem(DemoRun):
         self.dsn = embedded_dsn(database_socket_directory(self.run_directory))
         self._control_url = demo.control_url
         self._programs = {child.kind: child.run for child in demo.children if isinstance(child.run, Program)}
-        self.exchange = self._run_program("exchange")
         self.database = self._run_program("database")
-        self._wait_exchange()
         wait_ready(self.dsn, deadline_in(START_PATIENCE_S))
+        self.exchange = self._run_program("exchange")
+        self._wait_exchange()
         self._proxies(demo)
 
     def _proxies(self, demo: Demo) -> None:

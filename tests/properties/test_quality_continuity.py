@@ -2,11 +2,13 @@
 
 from collections import defaultdict
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from observer_core.clock import NS_PER_S
-from observer_core.messages import Gap, GapReason
+from observer_core.journal.last_trades import TAIL_NS
+from observer_core.messages import Gap, GapReason, Trade
 from observer_core.quality.continuity import LATE_NS, Arrival, Continuity
 from tests.fixtures.quality_records import DAY_NS, NOON_NS, Tape
 
@@ -117,3 +119,67 @@ def test_a_restart_finds_the_exact_volume_of_its_outage(
     gaps = newest(continuity.settle(NOON_NS + 3600 * NS_PER_S))
     whole = after[-1].cumulative_volume - before[-1].cumulative_volume
     assert sum(gap.missed_volume or 0 for gap in gaps.values()) == whole - sum(trade.volume for trade in after)
+
+
+@given(markets(), st.integers(0, 60), st.integers(0, 60))
+def test_a_kill_at_any_moment_costs_no_proof(
+    market: tuple[Tape, list[bool], list[bool], list[int]], killed: int, back: int
+) -> None:
+    """What is missing is reported exactly once over both lives, also when the first could not report it any more."""
+    tape, lost, twice, late = market
+    order = sorted(
+        (index + late[index] + copy / 2, index)
+        for index in range(len(tape.trades))
+        if not lost[index]
+        for copy in range(2 if twice[index] else 1)
+    )
+    step_ns = LATE_NS // 4
+    arrivals = [
+        msgspec.structs.replace(tape.trades[index], received_ns=NOON_NS + place * step_ns)
+        for place, (_, index) in enumerate(order)
+    ]
+    first, second = Continuity("scalp-0", 1), Continuity("scalp-0", 2)
+    journalled, unread = arrivals[:killed], arrivals[killed + back :]
+    reported: list[Gap] = []
+    for trade in journalled:
+        first.take(trade, trade.received_ns)
+        reported += first.settle(trade.received_ns)
+    gaps: list[Gap] = []
+    for place, trade in enumerate(unread):
+        second.take(trade, trade.received_ns)
+        if place == 0:
+            recall(second, journalled, reported, trade.received_ns)
+        gaps += second.settle(trade.received_ns)
+    if not unread or not journalled:
+        return
+    gaps += second.settle(NOON_NS + 3_600 * NS_PER_S)
+
+    arrived = {(trade.symbol, trade.cumulative_volume) for trade in (*journalled, *unread)}
+    again = {trade.symbol for trade in unread}
+    bounds: dict[str, list[int]] = defaultdict(list)
+    for trade in (*journalled, *unread):
+        bounds[trade.symbol] += [trade.cumulative_volume - trade.volume, trade.cumulative_volume]
+    missing: dict[str, int] = defaultdict(int)
+    for trade in tape.trades:
+        within = bounds[trade.symbol]
+        if within and trade.symbol in again and min(within) < trade.cumulative_volume <= max(within):
+            missing[trade.symbol] += trade.volume * ((trade.symbol, trade.cumulative_volume) not in arrived)
+    told: dict[str, int] = defaultdict(int)
+    for gap in newest([*reported, *gaps]).values():
+        told[gap.symbols[0]] += gap.missed_volume or 0
+    for symbol in again & {trade.symbol for trade in journalled}:
+        assert told[symbol] == missing[symbol]
+
+
+def recall(continuity: Continuity, journalled: list[Trade], reported: list[Gap], now_ns: int) -> None:
+    """Give a new life what its predecessor journalled."""
+    if not journalled:
+        return
+    tail = [trade for trade in journalled if trade.received_ns >= journalled[-1].received_ns - TAIL_NS]
+    continuity.recall_holes(tail, reported, now_ns)
+    last: dict[str, Trade] = {}
+    for trade in journalled:
+        if trade.symbol not in last or trade.cumulative_volume >= last[trade.symbol].cumulative_volume:
+            last[trade.symbol] = trade
+    for trade in last.values():
+        continuity.recall(trade, now_ns)

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from observer_core.kis.simulator.frames import data_frame
 from observer_core.kis.simulator.knobs import Knobs
+from observer_core.kis.simulator.ledger import MarketRow
 
 
 class Observed(NamedTuple):
@@ -23,6 +24,14 @@ class Observed(NamedTuple):
     price: int
     volume: int
     cumulative_volume: int
+    expected: bool = False
+    """A trade record that carries an auction's expected price."""
+
+    def kept(self, now_ns: int, receiver: str, why: str) -> MarketRow:
+        """Return the ledger's row of a record that is not sent."""
+        kind, symbol, exchange_time, price, volume, cumulative_volume, expected = self
+        of = "expected" if expected else kind
+        return MarketRow("market", of, symbol, exchange_time, price, volume, cumulative_volume, now_ns, receiver, why)
 
 
 class DueRecord(NamedTuple):
@@ -56,13 +65,14 @@ TRUNCATED: Final = "truncated"
 def framed(due: list[DueRecord], knobs: Knobs, rng: Random) -> Iterator[Outgoing | Withheld]:
     """Yield the frames of due records, oldest first, and what is kept back; equal times keep their order."""
     due.sort(key=lambda record: record.time_ns)
-    by_stream: dict[str, list[DueRecord]] = {}
+    # A frame has one width, also while the broker changes it.
+    by_stream: dict[tuple[str, int], list[DueRecord]] = {}
     for record in due:
         if knobs.drop_record_rate and rng.random() < knobs.drop_record_rate:
             yield Withheld(record.observed, DROPPED)
         else:
-            by_stream.setdefault(record.tr_id, []).append(record)
-    for tr_id, records in by_stream.items():
+            by_stream.setdefault((record.tr_id, record.text.count("^")), []).append(record)
+    for (tr_id, _), records in by_stream.items():
         for start in range(0, len(records), knobs.records_per_frame):
             chunk = records[start : start + knobs.records_per_frame]
             if knobs.truncate_rate and rng.random() < knobs.truncate_rate:

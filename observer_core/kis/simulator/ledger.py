@@ -17,7 +17,7 @@ from observer_core.errors import ConfigError
 FLUSH_INTERVAL_S: Final = 0.1
 
 
-class SentRow(msgspec.Struct, frozen=True):
+class SentRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """One observation sent; prices in KRW, volumes in pieces.
 
     `kind`: trade, book, quote; expected (an auction's expected execution) and operation (halts, VI, phases).
@@ -31,6 +31,8 @@ class SentRow(msgspec.Struct, frozen=True):
     cumulative_volume: int
     sent_ns: int
     receiver: str
+    expected: bool = False
+    """Of a trade: an auction's expected price in a trade record; nothing was executed."""
 
 
 class SessionRow(msgspec.Struct, frozen=True):

@@ -23,7 +23,6 @@ from observer_core.kis.simulator.frames import (
     operation_record,
     trade_record,
 )
-from observer_core.kis.simulator.ledger import MarketRow
 from observer_core.kis.simulator.stream_desk import TRADE_STREAMS, StreamDesk
 from observer_core.kis.simulator.stream_session import StreamSession
 from observer_core.kis.simulator.tape import SymbolTape
@@ -63,7 +62,8 @@ class MarketFeed:
         """Give a session the latest executions of a symbol again."""
         count = self._venue.faults.knobs.replay_records
         tape = self._venue.exchange.tape(code)
-        if not count or tape is None or tr_id not in TRADE_STREAMS:
+        silent = code in self._venue.faults.knobs.silent_symbols
+        if not count or tape is None or tr_id not in TRADE_STREAMS or silent:
             return
         for trade in list(tape.recent)[-count:]:
             session.due.append(self._trade_due(tape, trade, tr_id))
@@ -102,7 +102,7 @@ class MarketFeed:
             if tape is None:
                 continue
             for trade in tape.drain():
-                self._venue.ledger.append(MarketRow("market", *_observed(tape, trade), now_ns, "", "no_session"))
+                self._venue.ledger.append(_observed(tape, trade).kept(now_ns, "", "no_session"))
 
     def _send_books(self, exchange_ns: int, monotonic_ns: int) -> None:
         """Queue a snapshot of every registered book, five times a second, in auctions once."""
@@ -148,7 +148,9 @@ class MarketFeed:
             if knobs.expected_in_trades:
                 record = expected_trade_record(tape, exchange_ns, phase, knobs.trade_width)
                 for tr_id, session in self._desk.trade_listeners.get(code, ()):
-                    session.due.append(DueRecord(exchange_ns, tr_id, record, observed._replace(kind="trade")))
+                    session.due.append(
+                        DueRecord(exchange_ns, tr_id, record, observed._replace(kind="trade", expected=True))
+                    )
 
     def _send_operations(self, exchange_ns: int) -> None:
         """Send the beginnings and ends of phases, of interruptions and of halts."""

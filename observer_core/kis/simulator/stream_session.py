@@ -20,7 +20,7 @@ from websockets.protocol import Event
 from observer_core.clock import NS_PER_S
 from observer_core.kis.simulator.frame_faults import DueRecord, Observed, Outgoing, Withheld, framed
 from observer_core.kis.simulator.knobs import Knobs
-from observer_core.kis.simulator.ledger import MarketRow, SentRow
+from observer_core.kis.simulator.ledger import SentRow
 from observer_core.kis.simulator.venue import Venue
 
 MAX_QUEUED_MESSAGES: Final = 20_000
@@ -107,7 +107,7 @@ class StreamSession:
         now_ns = self._venue.clock.now_ns()
         for observed, why in records:
             self._venue.counters.records_withheld[why] += 1
-            self._venue.ledger.append(MarketRow("market", *observed, now_ns, self.receiver, why))
+            self._venue.ledger.append(observed.kept(now_ns, self.receiver, why))
 
     def finish(self) -> None:
         """Send what is queued, then close."""
@@ -200,4 +200,5 @@ def _sent_row(record: Observed, sent_ns: int, receiver: str) -> SentRow:
         record.cumulative_volume,
         sent_ns,
         receiver,
+        record.expected,
     )
