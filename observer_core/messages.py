@@ -146,6 +146,8 @@ class Gap(_Record, frozen=True, tag="gap"):
     detail: str = ""
     missed_volume: int | None = None
     missed_records: int | None = None
+    volume_after: int | None = None
+    """Of a proof: the cumulative volume of the day after which shares are missing."""
 
 
 class GapReason(StrEnum):

@@ -91,6 +91,10 @@ class Paths:
         """Return who held the tick slots of a streaming shard when they last changed."""
         return self.state / "slots" / f"{shard}.json"
 
+    def day_volumes(self, shard: ShardName) -> Path:
+        """Return what the symbols of a streaming shard executed today while they were wanted."""
+        return self.state / "completeness" / f"{shard}.json"
+
     @property
     def locks(self) -> Path:
         """Return the directory of lock files: one holder per data directory, shard and sink."""

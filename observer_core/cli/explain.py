@@ -17,6 +17,7 @@ from observer_core.ids import DayNumber
 from observer_core.market.listings import Listing
 from observer_core.paths import Paths
 from observer_core.services.hub_archive import GapArchive, GapLine
+from observer_core.services.symbol_completeness import completeness_by_files
 from observer_core.services.symbol_owners import symbol_owners
 from observer_core.services.universe_files import cached_listings, newest_universe
 from observer_core.services.universe_listings import parse_listings
@@ -55,6 +56,7 @@ def _explanation(paths: Paths, subject: str, clock: Clock) -> tuple[str, list[st
     now_ns = clock.now_ns()
     if SYMBOL_FORM.fullmatch(subject):
         status = symbol_status(paths.data, subject, symbol_owners(paths)(subject), "1m", now_ns)
+        status = msgspec.structs.replace(status, completeness=completeness_by_files(paths, clock)(subject))
         return "symbol", explain_symbol(newest_universe(paths), status, _listing(paths, subject))
     gaps = _gap_records(paths.data, subject, now_ns)
     if gaps:

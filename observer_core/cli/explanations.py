@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from observer_core.cli.output import duration
 from observer_core.clock import NS_PER_S, kst_datetime
 from observer_core.http.readiness import readiness
-from observer_core.http.symbols import SymbolStatus
+from observer_core.http.symbols import SymbolCompleteness, SymbolStatus
 from observer_core.market.listings import Listing
 from observer_core.market.universe import Universe, build_universe
 from observer_core.messages import GapReason
@@ -98,8 +98,18 @@ def explain_symbol(universe: Universe | None, status: SymbolStatus, listing: Lis
     ]
     silent = [shard for shard in status.shards if shard not in {value.shard for value in status.last}]
     lines += [f"{shard}: nothing in the end of its live archive file" for shard in silent]
+    lines += [_completeness(figure) for figure in status.completeness]
     step = f"observerctl explain {silent[0]}" if silent else NOTHING_TO_DO
     return [*lines, f"next: {step}"]
+
+
+def _completeness(figure: SymbolCompleteness) -> str:
+    if figure.percent is None:
+        return f"{figure.track}: nothing to be complete of yet today"
+    if figure.basis == "time":
+        return f"{figure.track}: {figure.percent:.3f} % of the day so far without a gap record"
+    missed = f"{figure.missed or 0:,} of {figure.executed or 0:,} shares are missing"
+    return f"{figure.track}: {figure.percent:.3f} % complete today, {missed}"
 
 
 def _not_collected(symbol: str, universe: Universe, listing: Listing | None) -> list[str]:

@@ -18,7 +18,7 @@ from observer_core.clock import NS_PER_S, Clock
 from observer_core.http.bodies import Health, Problem, Ready, freshness, manifest_body
 from observer_core.http.metrics import CONTENT_TYPE, exposition
 from observer_core.http.readiness import readiness
-from observer_core.http.symbols import SYMBOL_FORM, OwnersOf, symbol_status
+from observer_core.http.symbols import SYMBOL_FORM, CompletenessOf, OwnersOf, symbol_status
 from observer_core.ids import DayNumber
 from observer_core.market.bars import FRAMES
 from observer_core.paths import Paths
@@ -36,6 +36,7 @@ class Sources(NamedTuple):
     current_view: Callable[[], SystemView]
     paths: Paths
     owners_of: OwnersOf
+    completeness_of: CompletenessOf
     pid: int
     clock: Clock
 
@@ -75,7 +76,8 @@ class _Endpoints:
             now_ns = self._sources.clock.now_ns()
             archive = self._sources.paths.data
             found = await asyncio.to_thread(symbol_status, archive, name, owners, timeframe, now_ns)
-        return _json(found)
+            completeness = await asyncio.to_thread(self._sources.completeness_of, name)
+        return _json(msgspec.structs.replace(found, completeness=completeness))
 
     async def metrics(self, _request: Request) -> Response:
         text = exposition(self._sources.current_view(), self._sources.clock.now_ns())

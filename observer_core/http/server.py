@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from observer_core.clock import Clock
 from observer_core.http.application import Sources, create_application
-from observer_core.http.symbols import OwnersOf
+from observer_core.http.symbols import CompletenessOf, OwnersOf
 from observer_core.settings import Settings
 from observer_core.view import SystemView
 
@@ -56,13 +56,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def views_over_http(
-    settings: Settings, clock: Clock, owners_of: OwnersOf
+    settings: Settings, clock: Clock, owners_of: OwnersOf, completeness_of: CompletenessOf
 ) -> Callable[[Callable[[], SystemView]], Awaitable[None]]:
     """Return the hub's companion that serves its view over HTTP; it ends at once where the port is 0."""
 
     async def companion(current_view: Callable[[], SystemView]) -> None:
         if settings.http_port:
-            sources = Sources(current_view, settings.paths, owners_of, os.getpid(), clock)
+            sources = Sources(current_view, settings.paths, owners_of, completeness_of, os.getpid(), clock)
             await serve(create_application(sources), settings.http_host, settings.http_port)
 
     return companion

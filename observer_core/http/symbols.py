@@ -51,6 +51,25 @@ class LastValue(msgspec.Struct, frozen=True, kw_only=True):
     quality: str
 
 
+class SymbolCompleteness(msgspec.Struct, frozen=True, kw_only=True):
+    """One symbol on one track, today."""
+
+    symbol: str
+    track: str
+    percent: float | None
+    """None = nothing was executed yet, or no session began yet."""
+    basis: str
+    """"volume": shares archived of those executed; "time": part of the day without a gap record."""
+    executed: int | None = None
+    """Shares executed while the symbol was wanted, block deals apart."""
+    missed: int | None = None
+    """Of them, proved to be missing."""
+
+
+CompletenessOf: TypeAlias = Callable[[str], tuple[SymbolCompleteness, ...]]
+"""How complete a symbol's day is, the stream's figure first; none = it is not collected."""
+
+
 class SymbolStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Body of /status/{symbol}."""
 
@@ -64,6 +83,7 @@ class SymbolStatus(msgspec.Struct, frozen=True, kw_only=True):
     bars: tuple[Bar, ...]
     """Oldest first; 1m of the stream, 10m of the sweeps where there are both. The first may be cut by what was read."""
     as_of_ns: int
+    completeness: tuple[SymbolCompleteness, ...] = ()
 
 
 class Observation(msgspec.Struct, frozen=True, gc=False):

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Final, NamedTuple
 
-from observer_core.clock import NS_PER_S
+from observer_core.clock import NS_PER_S, kst_day
 from observer_core.messages import Gap, GapReason, Quote, Track, Trade
 from observer_core.quality.volume_line import Hole, VolumeLine
 
@@ -50,6 +50,14 @@ class Tally(NamedTuple):
         """Return the per cent observed; None when nothing was executed yet."""
         total = self.observed + self.missed
         return 100.0 * self.observed / total if total else None
+
+
+class Reach(NamedTuple):
+    """Where a symbol's line begins and how far it reaches, in shares, on which Korean day."""
+
+    day: int
+    low: int
+    high: int
 
 
 class Continuity:
@@ -125,7 +133,7 @@ class Continuity:
             reported: the proofs that it wrote down; their holes are known.
             now_ns: wall clock.
         """
-        known = {(gap.symbols[0], gap.from_ns) for gap in reported}
+        known = {(gap.symbols[0], gap.volume_after) for gap in reported}
         former = Continuity("former", 0, self._track)
         for trade in tail:
             if trade.session_code == _IN_SESSION:
@@ -135,7 +143,7 @@ class Continuity:
                 present = self._lines.get(symbol)
                 if present is not None:
                     hole.fill(present.low, present.high)
-                if hole.spans and (symbol, hole.from_ns) not in known:
+                if hole.spans and (symbol, hole.start) not in known:
                     hole.found_ns = now_ns
                     self._left.setdefault(symbol, []).append(hole)
 
@@ -146,7 +154,7 @@ class Continuity:
         if line is None or volume <= line.high or not line.day_from_ns <= quote.received_ns < line.day_until_ns:
             return
         missing, value = volume - line.high, (quote.cumulative_value or 0) - line.value
-        hole = Hole([(line.high, volume)], line.last_ns, quote.received_ns, now_ns)
+        hole = Hole([(line.high, volume)], line.last_ns, quote.received_ns, now_ns, line.high)
         hole.off_book = _outside(quote.low, quote.high, missing, value)
         line.holes.append(hole)
         line.high, line.value, line.last_ns = volume, quote.cumulative_value or 0, quote.received_ns
@@ -163,6 +171,15 @@ class Continuity:
         """Return the highest cumulative volume received of a symbol today; None before any."""
         line = self._lines.get(symbol)
         return None if line is None else line.high
+
+    def reaches(self, symbols: Iterable[str] | None = None) -> dict[str, Reach]:
+        """Return the stretches of these symbols, or of all."""
+        chosen = self._lines if symbols is None else [symbol for symbol in symbols if symbol in self._lines]
+        return {symbol: self._reach(symbol) for symbol in chosen}
+
+    def _reach(self, symbol: str) -> Reach:
+        line = self._lines[symbol]
+        return Reach(int(kst_day(line.day_from_ns)), line.low, line.high)
 
     def tallies(self) -> dict[str, Tally]:
         """Return what is here and what is missing, by symbol."""
@@ -242,6 +259,7 @@ class Continuity:
             opened_ns=now_ns,
             detail=detail,
             missed_volume=missed,
+            volume_after=hole.start,
         )
 
 

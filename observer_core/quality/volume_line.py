@@ -20,6 +20,8 @@ class Hole:
     from_ns: int
     until_ns: int
     found_ns: int
+    start: int
+    """The cumulative volume it was found after; whatever fills it, it stays the same hole."""
     off_book: bool = False
     gap_id: str = ""
     """Empty until it is reported."""
@@ -89,13 +91,13 @@ class VolumeLine:
                     changed.append(hole)
         if upper > self.high:
             if lower > self.high:
-                self.holes.append(Hole([(self.high, lower)], self.last_ns, until_ns, now_ns))
+                self.holes.append(Hole([(self.high, lower)], self.last_ns, until_ns, now_ns, self.high))
             new += upper - max(lower, self.high)
             self.high = upper
             self.last_ns = from_ns
         if lower < self.low:
             if upper < self.low:
-                self.holes.append(Hole([(upper, self.low)], from_ns, self.first_ns, now_ns))
+                self.holes.append(Hole([(upper, self.low)], from_ns, self.first_ns, now_ns, upper))
             new += min(upper, self.low) - lower
             self.low = lower
             self.first_ns = until_ns

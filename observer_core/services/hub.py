@@ -52,6 +52,7 @@ from observer_core.services.hub_readings import read_processes
 from observer_core.services.hub_sockets import Groups, HubSockets, peer_of
 from observer_core.services.hub_state import HubState
 from observer_core.services.hub_upkeep import read_upkeep
+from observer_core.services.symbol_completeness import completeness_by_files
 from observer_core.services.symbol_owners import symbol_owners
 from observer_core.view import Answer, GapView, MarketView, SystemView
 
@@ -83,7 +84,7 @@ def run(context: ChildContext) -> int:
     """Be the hub, with its HTTP endpoints, until told to stop; return the exit code."""
     try:
         with context.hold_role("hub"):
-            over_http = views_over_http(context.settings, context.clock, symbol_owners(context.settings.paths))
+            over_http = _over_http(context)
             return asyncio.run(Hub(context).serve((over_http,)))
     except ProcessError as error:
         logger.error("hub not started", extra={"error": str(error)})
@@ -91,6 +92,11 @@ def run(context: ChildContext) -> int:
     except LinkError as error:
         logger.error("hub not started", extra={"error": str(error)})
         return ExitCode.FAILED
+
+
+def _over_http(context: ChildContext) -> Companion:
+    paths, clock = context.settings.paths, context.clock
+    return views_over_http(context.settings, clock, symbol_owners(paths), completeness_by_files(paths, clock))
 
 
 class Hub:

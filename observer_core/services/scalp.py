@@ -35,6 +35,7 @@ from observer_core.quality.delays import delay_ns
 from observer_core.quality.rates import RateRule
 from observer_core.services.assignment import AssignmentWatch
 from observer_core.services.context import ChildContext
+from observer_core.services.day_volumes import DayVolumes
 from observer_core.services.feed import source_of
 from observer_core.services.mitigation_watch import MitigationWatch
 from observer_core.services.pace import Pace
@@ -83,6 +84,7 @@ class ScalpCollector:
             RateRule(window_s=shard.settings.rate_window_s),
             # A simulated exchange may run at another pace than our clock.
             clock_comparable=shard.settings.source != "sim",
+            volumes=DayVolumes(shard.settings.paths.day_volumes(shard.name), shard.clock.now_ns()),
             stale_after_s=shard.settings.stale_after_s,
         )
         self._cut_alarm = CutAlarm(shard.name)

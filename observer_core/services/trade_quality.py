@@ -20,6 +20,7 @@ from observer_core.quality.guards import Limits, TradeGuards
 from observer_core.quality.rates import RateRule
 from observer_core.quality.staleness import FLOOR_S, UNKNOWN_S, Silence, Staleness
 from observer_core.quality.validation import IN_SESSION
+from observer_core.services.day_volumes import DayVolumes
 from observer_core.services.expected_rate import ExpectedRate
 from observer_core.services.rates_file import RatesFile
 
@@ -42,12 +43,14 @@ class TradeQuality:
         rule: RateRule,
         *,
         clock_comparable: bool,
+        volumes: DayVolumes | None = None,
         stale_after_s: float = FLOOR_S,
     ) -> None:
         self._name = status.name
         self.guards = TradeGuards(clock_comparable=clock_comparable)
         self.continuity = Continuity(status.name, status.epoch)
         self.staleness = Staleness(floor_s=stale_after_s, unknown_s=max(stale_after_s, UNKNOWN_S))
+        self._volumes = volumes
         self._rate = ExpectedRate(status.name, "trades", rates, rule)
         self._trades_total = 0
         self._symbols = 0
@@ -60,6 +63,8 @@ class TradeQuality:
     def assign(self, symbols: Collection[str], gained: Iterable[str], lost: Iterable[str], now_ns: int) -> None:
         """Take the symbols of the shard; what happens while a symbol is not wanted is not missing."""
         gone = [*lost, *gained]
+        if self._volumes is not None:
+            self._volumes.end(self.continuity.reaches(gone), now_ns)
         self.continuity.forget(gone)
         for symbol in gone:
             self.guards.forget(symbol)
@@ -83,6 +88,8 @@ class TradeQuality:
             self._phase = phase
             self.staleness.restart(now_ns)
             self._proved_ns.clear()
+        if self._volumes is not None:
+            self._volumes.look(self.continuity.reaches(), now_ns)
         self.guards.open = phase is not Phase.CLOSED
         records: list[Record] = [*self.continuity.settle(now_ns)]
         records += self._look_at_rate(phase, monotonic_ns, now_ns, observing)
@@ -133,6 +140,8 @@ class TradeQuality:
 
     def finish(self, now_ns: int) -> list[Record]:
         """Return the gap records of what can still be proved at the end."""
+        if self._volumes is not None:
+            self._volumes.look(self.continuity.reaches(), now_ns, write_now=True)
         return [*self.continuity.settle(now_ns, late_ns=0)]
 
     def figures(self) -> dict[str, object]:

@@ -4,6 +4,7 @@
 """
 
 import argparse
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.completeness_day.account import read_archive, read_exchange
 from tests.completeness_day.controls import red_controls
 from tests.completeness_day.judge import Case, judge
 from tests.completeness_day.script import INJECTIONS_FILE, Injection, Script
-from tests.completeness_day.system import CompressedDay
+from tests.completeness_day.system import COMMAND_FILE, HTTP_FILE, CompressedDay
 
 
 def main() -> int:
@@ -50,7 +51,11 @@ def live(directory: Path, symbols: int, seed: int, scale: int) -> tuple[str, boo
 def read_case(directory: Path) -> Case:
     """Return what a day left in its directory."""
     injections = msgspec.json.decode((directory / INJECTIONS_FILE).read_bytes(), type=list[Injection])
-    return Case(read_exchange(directory / "ledger.jsonl"), read_archive(directory / "data"), injections)
+    command, http = (
+        [json.loads(line) for line in (directory / name).read_text().splitlines()] for name in (COMMAND_FILE, HTTP_FILE)
+    )
+    exchange, archive = read_exchange(directory / "ledger.jsonl"), read_archive(directory / "data")
+    return Case(exchange, archive, injections, command, http)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,11 @@ leave. Every line of the verdict is a figure against a figure.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 from observer_core.clock import NS_PER_S
-from tests.completeness_day.account import Archive, Exchange, Execution, Line
+from tests.completeness_day.account import Archive, Exchange, Execution, Line, read_archive, read_exchange
 from tests.completeness_day.script import Injection
 
 SLACK_NS = NS_PER_S
@@ -35,12 +36,16 @@ class Case(NamedTuple):
     exchange: Exchange
     archive: Archive
     injections: list[Injection]
+    command: list[Line]
+    """What `observerctl gaps --completeness` says of every symbol."""
+    http: list[Line]
+    """What `/status/{symbol}` says of every streamed symbol."""
 
 
 def judge(case: Case) -> list[Finding]:
     """Return the verdict; all findings must be good."""
     checks: tuple[Callable[[Case], Iterable[Finding]], ...] = (
-        _oracle, _volume, _trades, _blocks, _duplicates, _cuts, _kills, _stale, _widths,
+        _oracle, _volume, _trades, _blocks, _duplicates, _cuts, _kills, _stale, _widths, _figures,
     )  # fmt: skip
     return [finding for check in checks for finding in check(case)]
 
@@ -49,6 +54,28 @@ def missing_of(case: Case) -> dict[Execution, int]:
     """Return what was executed and is not archived, and when that was."""
     arrived = {execution for execution, _ in case.archive.trades}
     return {execution: at_ns for execution, at_ns in case.exchange.executed.items() if execution not in arrived}
+
+
+def missing_volume(ledger: Path, data: Path) -> tuple[dict[str, int], dict[str, int]]:
+    """Return by symbol the shares that the exchange executed and the archive lacks, and those that gap records report.
+
+    Trades after the last one that arrived of a symbol are left out: only a close proves them.
+    """
+    case = Case(read_exchange(ledger), read_archive(data), [], [], [])
+    reached: dict[str, int] = {}
+    first: dict[str, int] = {}
+    for (symbol, volume, cumulative), _ in case.archive.trades:
+        reached[symbol] = max(reached.get(symbol, 0), cumulative)
+        first[symbol] = min(first.get(symbol, cumulative), cumulative - volume)
+    expected = _by_symbol(
+        (execution, execution.volume)
+        for execution in missing_of(case)
+        if first.get(execution.symbol, 0) < execution.cumulative <= reached.get(execution.symbol, 0)
+    )
+    reported: Counter[str] = Counter()
+    for gap in gaps_of(case, "continuity"):
+        reported[gap["symbols"][0]] += gap["missed_volume"]
+    return dict(expected), {symbol: volume for symbol, volume in reported.items() if volume}
 
 
 def gaps_of(case: Case, *reasons: str, track: str = "") -> list[Line]:
@@ -191,6 +218,26 @@ def _widths(case: Case) -> Iterable[Finding]:
     lives = {width: [epoch for epoch, known in told if known == width] for width in widths}
     figures = ", ".join(f"{width}: once in {len(epochs)} lives" for width, epochs in sorted(lives.items()))
     yield Finding("frame widths: one alarm each", figures, all(lives.values()) and set(told.values()) == {1})
+
+
+def _figures(case: Case) -> Iterable[Finding]:
+    """Compare the product's own per cents with those of the ledger, symbol by symbol."""
+    executed = _by_symbol((execution, execution.volume) for execution in case.exchange.executed)
+    missing = _by_symbol((execution, execution.volume) for execution in missing_of(case))
+    for what, lines in (("observerctl gaps --completeness", case.command), ("/status/SYMBOL", case.http)):
+        said = {line["symbol"]: line for line in lines if line["track"] == "scalp"}
+        right = [
+            symbol
+            for symbol, volume in executed.items()
+            if symbol in said
+            and (said[symbol]["executed"], said[symbol]["missed"]) == (volume, missing[symbol])
+            and abs(said[symbol]["percent"] - 100 * (volume - missing[symbol]) / volume) < 1e-9
+        ]
+        swept = [line["percent"] for line in lines if line["track"] == "swing" and line["symbol"] in executed]
+        wrong = "".join(f"; {s}: {said.get(s)} for {volume}/{missing[s]}" for s, volume in executed.items()
+                        if s not in right)[:200]  # fmt: skip
+        figures = f"{len(right)} of {len(executed)} symbols exact; sweeps {min(swept, default=0):.2f} % at least"
+        yield Finding(f"completeness by {what}", figures + wrong, len(right) == len(executed) and bool(swept))
 
 
 def _covers(gap: Line, at_ns: int) -> bool:

@@ -12,6 +12,7 @@ from observer_core.clock import NS_PER_S
 from tests.chaos import processes
 from tests.completeness_day.system import CompressedDay
 
+CLOSE_COMPARED_S = 8.0
 INJECTIONS_FILE = "injections.json"
 
 
@@ -57,7 +58,10 @@ class Script:
         system.knobs(**DISTURBED)
         self._until("after_market", 4)
         system.knobs(**CALM)
+        # The shard compares the close with REST a moment later; its proofs need their time to be settled and archived.
         self._until("closed", 3)
+        system.sleep(CLOSE_COMPARED_S)
+        system.write_figures()
         Path(system.directory / INJECTIONS_FILE).write_bytes(msgspec.json.encode(self.injections))
 
     def _continuous(self) -> None:

@@ -3,13 +3,19 @@
 It differs from the chaos system only in that: the exchange starts when the hours are known.
 """
 
+import json
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
+
+from supervisor.demo import free_ports
 from tests.chaos.system import ChaosSystem
 from tests.completeness_day.timetable import Timetable, compressed_day, seconds_to_wait
 
+COMMAND_FILE, HTTP_FILE = "completeness-command.jsonl", "completeness-http.jsonl"
 LEAD_S = 22.0
 """From the start of the exchange to the opening auction: the tree is up and registered by then."""
 
@@ -32,7 +38,20 @@ class CompressedDay(ChaosSystem):
             "OBSERVER_STALE_AFTER_S": str(STALE_AFTER_S * scale),
             "KIS_SYMBOL_SILENCE_S": str(SYMBOL_SILENCE_S * scale),
             "OBSERVER_RATE_WINDOW_S": "2",
+            "OBSERVER_HTTP_PORT": str(free_ports(1)[0]),
         }
+
+    def write_figures(self) -> None:
+        """Keep what the product itself says of the completeness of every symbol: command, and HTTP for each."""
+        assert self._environment is not None
+        command = [sys.executable, "-m", "observer_core.cli.observerctl", "gaps", "--completeness", "--json"]
+        done = subprocess.run(command, env=self._environment, capture_output=True, timeout=60, check=True)
+        (self.directory / COMMAND_FILE).write_bytes(done.stdout)
+        base = f"http://127.0.0.1:{self._environment['OBSERVER_HTTP_PORT']}/status"
+        symbols = {line["symbol"] for line in map(json.loads, done.stdout.splitlines()) if line["track"] == "scalp"}
+        found = [httpx.get(f"{base}/{symbol}", timeout=10).raise_for_status().json() for symbol in sorted(symbols)]
+        figures = [figure for answer in found for figure in answer["completeness"]]
+        (self.directory / HTTP_FILE).write_text("".join(f"{json.dumps(figure)}\n" for figure in figures))
 
     def _run_program(self, kind: str) -> "subprocess.Popen[bytes]":
         if kind == "exchange":

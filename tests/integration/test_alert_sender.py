@@ -5,35 +5,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from tests.fixtures.hub import HubProcess, short_directory, until
+from tests.fixtures.webhook import Webhook
 
 pytestmark = pytest.mark.integration
-
-
-class Webhook(HTTPServer):
-    """Keeps what is posted."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Receiver)
-        self.bodies: list[dict[str, str]] = []
-
-
-class Receiver(BaseHTTPRequestHandler):
-    """Answers 200 to everything."""
-
-    def do_POST(self) -> None:
-        """Keep the body."""
-        assert isinstance(self.server, Webhook)
-        self.server.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_words: object) -> None:
-        """Say nothing."""
 
 
 @pytest.fixture
