@@ -20,6 +20,7 @@ from observer_tui.panes.header import WIDE, draw_header, draw_second_line, draw_
 from observer_tui.panes.help import draw_footer, draw_help_box
 from observer_tui.panes.processes import draw_table, draw_table_box
 from observer_tui.panes.storage import (
+    alert_lines,
     draw_budgets_box,
     draw_disk_box,
     draw_events_box,
@@ -103,7 +104,7 @@ def _overview_large(frame: Frame, width: int, top: int, height: int) -> list[Pla
 
 def _overview_small(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
     writers = writer_lines(frame, width)[: 2 if height < 24 else 4]
-    events = event_lines(frame, width)
+    events = [*alert_lines(frame, width), *event_lines(frame, width)]
     below = [*summary_lines(frame, width), *writers]
     events_least = min(max(1, len(events)), 2 if height < 20 else 4)
     wanted = (len(frame.rows) or 4) + 2
@@ -159,7 +160,9 @@ def _events(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
     if not lines:
         lines = [fit_line([Span(f" {frame.words('no event passes the filter')}", "dim")], width - 2)]
     note = frame.words("/ filter  ! only severe  g newest")
-    body = boxed(title, lines[first : first + height - 2], (width, height), frame.glyphs, note)
+    alerts = alert_lines(frame, width - 2)[: height // 3]
+    room = height - 2 - len(alerts)
+    body = boxed(title, [*alerts, *lines[first : first + room]], (width, height), frame.glyphs, note)
     return [Placed("event-log", 0, top, width, height, body)]
 
 

@@ -157,6 +157,24 @@ def event_lines(frame: Frame, width: int, subject: str = "") -> list[Line]:
     ]
 
 
+def alert_lines(frame: Frame, width: int) -> list[Line]:
+    """Return one line an alert that is not over, those nobody knows of first."""
+    words = frame.words
+    alerts = sorted(frame.view.alerts if frame.view is not None else (), key=lambda alert: bool(alert.acknowledged_by))
+    lines = []
+    for alert in alerts:
+        who = alert.acknowledged_by.partition(" (uid ")[0]
+        known = words("known to {name}: {reason}", name=who, reason=alert.reason) if who else words("a = I know")
+        spans = [
+            Span(f" {clock_time(alert.since_ns)} ", "dim"),
+            cell(words("ALERT"), 6, "dim" if who else "bad"),
+            Span(words.of_core(alert.text)),
+            Span(f"  {known}", "dim" if who else "key"),
+        ]
+        lines.append(fit_line(spans, width))
+    return lines
+
+
 def _severity_role(severity: str) -> Role:
     if severity == "warning":
         return "warn"
@@ -190,7 +208,7 @@ def draw_events_box(frame: Frame, width: int, height: int) -> list[Line]:
         title += f" ({frame.words('only severe')})"
     return boxed(
         title,
-        event_lines(frame, width - 2)[: height - 2],
+        [*alert_lines(frame, width - 2), *event_lines(frame, width - 2)][: height - 2],
         (width, height),
         frame.glyphs,
         frame.words("8 all events  ! only severe"),

@@ -20,7 +20,8 @@ from observer_tui.widgets.pane import Pane
 from observer_tui.words import Words
 
 DECIDE_S = 30
-_MARGIN = 4
+_MARGIN = 6
+_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class ChoiceDialog(ModalScreen[str]):
         Binding("enter", "choose", show=False),
         Binding("escape,q,n", "leave", show=False),
         Binding("y", "agree", show=False),
+        *(Binding(str(digit), f"pick({digit})", show=False) for digit in range(1, 10)),
     ]
 
     def __init__(self, choice: Choice, manner: Manner) -> None:
@@ -104,9 +106,12 @@ class ChoiceDialog(ModalScreen[str]):
         return [label for _, label in self._choice.options]
 
     def _options(self, width: int) -> list[Line]:
+        def numbered(place: int, label: str) -> str:
+            return f"{place + 1} {label}" if self._choice.upright and place < _DIGITS else label
+
         drawn = [
             Span(
-                f"> {label} <" if place == self._index else f"  {label}  ",
+                f"> {numbered(place, label)} <" if place == self._index else f"  {numbered(place, label)}  ",
                 "selected" if place == self._index else "plain",
             )
             for place, label in enumerate(self._labels())
@@ -128,6 +133,11 @@ class ChoiceDialog(ModalScreen[str]):
         if self._choice.unasked and self._left_s == DECIDE_S:
             return
         self.dismiss(self._choice.options[self._index][0])
+
+    def action_pick(self, number: int) -> None:
+        """Take the numbered choice of a list."""
+        if self._choice.upright and number <= len(self._choice.options):
+            self.dismiss(self._choice.options[number - 1][0])
 
     def action_agree(self) -> None:
         """Take the last choice of a yes-or-no question."""
