@@ -14,7 +14,7 @@ SWING_AGE_S = 5.0
 SWEEPS_ALLOWED = 3.0
 """A slower host is measured by its own sweep: this many of them may pass without a record."""
 
-SCALP_AGE_S = 30.0
+SCALP_AGE_S = 20.0
 """The most traded symbols are still for seconds at most while the market trades continuously."""
 
 VIEW_AGE_S = 3.0

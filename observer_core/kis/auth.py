@@ -21,7 +21,7 @@ from typing import NamedTuple
 import msgspec
 
 from observer_core.clock import KST, NS_PER_S, Clock
-from observer_core.errors import FeedError, ReauthenticateError, TransientFeedError
+from observer_core.errors import FeedError, TransientFeedError
 from observer_core.kis.classify import TOKEN_TOO_SOON, rest_failure
 from observer_core.kis.transport import Transport
 from observer_core.settings import AppKey, Secret
@@ -49,6 +49,17 @@ class _Cache(msgspec.Struct):
     access_token: str = ""
     expires_ns: int = 0
     attempted_ns: int = 0
+    issued_ns: int = 0
+
+
+class _Refused(NamedTuple):
+    """A token that the broker refused, and when it was used (wall clock)."""
+
+    token: Secret | None
+    asked_ns: int
+
+
+_NOTHING_REFUSED = _Refused(None, 0)
 
 
 class _TokenBody(msgspec.Struct):
@@ -156,31 +167,30 @@ class TokenStore:
         held = self._held
         if held is not None and self._clock.now_ns() < held.expires_ns - int(REFRESH_BEFORE_S * NS_PER_S):
             return held.token
-        return await self._obtain(None)
+        return await self._obtain(_NOTHING_REFUSED)
 
-    async def renew(self, failed: Secret) -> Secret:
-        """Return another token than the one the broker refused: the shared one if it is newer, else a new one.
+    async def renew(self, failed: Secret, asked_ns: int) -> Secret:
+        """Return a token that the broker has given since `asked_ns`, when one was used that it refused.
+
+        Whichever process asked for it. For six hours the broker gives the same token again: given anew, it is worth
+        another try.
 
         Raises:
-            ReauthenticateError: the broker gave the refused token again.
             FeedError: the broker gave none.
         """
-        renewed = await self._obtain(failed)
-        if renewed == failed:
-            raise ReauthenticateError("the broker refused a token and then gave the same one again")
-        return renewed
+        return await self._obtain(_Refused(failed, asked_ns))
 
-    async def _obtain(self, failed: Secret | None) -> Secret:
+    async def _obtain(self, refused: _Refused) -> Secret:
         try:
             while True:
                 async with self._locked():
                     cache = self._read()
-                    found = self._usable(cache, failed, int(REFRESH_BEFORE_S * NS_PER_S))
+                    found = self._usable(cache, refused, int(REFRESH_BEFORE_S * NS_PER_S))
                     wait_s = self._wait_s(cache)
                     if found is None and wait_s <= 0:
-                        found = await self._request(cache, failed)
+                        found = await self._request(cache, refused)
                 # Between the refreshing and the expiry the old token is as good as ever.
-                found = found or self._usable(cache, failed, 0)
+                found = found or self._usable(cache, refused, 0)
                 if found is not None:
                     self._held = found
                     return found.token
@@ -189,9 +199,11 @@ class TokenStore:
         finally:
             self.waiting = False
 
-    def _usable(self, cache: _Cache, failed: Secret | None, reserve_ns: int) -> IssuedToken | None:
+    def _usable(self, cache: _Cache, refused: _Refused, reserve_ns: int) -> IssuedToken | None:
         token = Secret(cache.access_token)
-        if not cache.access_token or token == failed or self._clock.now_ns() >= cache.expires_ns - reserve_ns:
+        if not cache.access_token or self._clock.now_ns() >= cache.expires_ns - reserve_ns:
+            return None
+        if token == refused.token and cache.issued_ns <= refused.asked_ns:
             return None
         return IssuedToken(token, cache.expires_ns)
 
@@ -205,7 +217,7 @@ class TokenStore:
             self._write(cache)
         return ISSUE_SPACING_S - (now_ns - cache.attempted_ns) / NS_PER_S
 
-    async def _request(self, cache: _Cache, failed: Secret | None) -> IssuedToken | None:
+    async def _request(self, cache: _Cache, refused: _Refused) -> IssuedToken | None:
         """Make the one request of this minute; None when the broker says it was one too many."""
         attempted_before_ns = cache.attempted_ns
         cache.attempted_ns = self._clock.now_ns()
@@ -219,11 +231,14 @@ class TokenStore:
             logger.warning("token request failed", extra={"code": error.code, "reason": str(error)})
             if error.code == TOKEN_TOO_SOON:
                 return None
-            old = self._usable(cache, failed, 0)
+            old = self._usable(cache, refused, 0)
             if old is None:
                 raise
             return old
-        self._write(_Cache(issued.token.reveal(), issued.expires_ns, self._clock.now_ns()))
+        now_ns = self._clock.now_ns()
+        cache.access_token, cache.expires_ns = issued.token.reveal(), issued.expires_ns
+        cache.attempted_ns = cache.issued_ns = now_ns
+        self._write(cache)
         logger.info("token issued", extra={"expires_ns": issued.expires_ns})
         return issued
 

@@ -144,7 +144,7 @@ class RestClient:
             case ReauthenticateError() if not tries.reauthenticated:
                 tries.reauthenticated = True
                 self.counters.reauthenticated_total += 1
-                await self.tokens.renew(token)
+                await self.tokens.renew(token, asked_ns)
             case DroppedConnectionError() if tries.dropped_ns is None:
                 tries.dropped_ns = asked_ns
                 self.counters.dropped_total += 1

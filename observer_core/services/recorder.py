@@ -7,7 +7,7 @@ from observer_core.clock import Clock, kst_day
 from observer_core.ids import Seq, ShardName
 from observer_core.journal.format import Position
 from observer_core.journal.writer import JournalWriter
-from observer_core.messages import Batch, Record, encode
+from observer_core.messages import Batch, Book, Quote, Record, Trade, encode
 
 
 class Recorder:
@@ -22,6 +22,7 @@ class Recorder:
         self.records_total = 0
         self.batches_total = 0
         self.last_record_ns: int | None = None
+        """When the newest observation was received; what is written about missing ones does not count."""
         self._shard = shard
         self._source = source
         self._journal = journal
@@ -58,7 +59,8 @@ class Recorder:
         self.next_seq = Seq(first_seq + count)
         self.records_total += count
         self.batches_total += 1
-        self.last_record_ns = received_ns
+        if any(isinstance(record, Trade | Quote | Book) for record in records):
+            self.last_record_ns = received_ns
         if self._publisher is not None:
             self._publisher.publish(position, payload)
         return position

@@ -29,7 +29,7 @@ def test_a_collecting_system_is_ready() -> None:
         (row("jsonl", kind="writer", state="quarantined"), "jsonl is quarantined"),
         (row("swing-0", last_record_ns=None), "swing-0 has no record yet"),
         (row("swing-0", last_record_ns=at(-10)), "newest record is 11 s old, expected within 5 s"),
-        (row("scalp-0", kind="scalp", last_record_ns=at(-40)), "expected within 30 s"),
+        (row("scalp-0", kind="scalp", last_record_ns=at(-40)), "expected within 20 s"),
     ],
 )
 def test_what_fails_is_named(bad: ProcessRow, words: str) -> None:

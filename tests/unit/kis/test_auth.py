@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from observer_core.clock import NS_PER_S
-from observer_core.errors import FatalFeedError, FeedError, ReauthenticateError, TransientFeedError
+from observer_core.errors import FatalFeedError, FeedError, TransientFeedError
 from observer_core.ids import MonotonicNs, TimeNs
 from observer_core.kis.auth import ISSUE_SPACING_S, IssuedToken, TokenStore, cache_path
 from observer_core.settings import AppKey, Secret
@@ -113,7 +113,9 @@ def test_a_refused_token_is_replaced_once_for_all(tmp_path: Path, broker: _Broke
     async def procedure() -> None:
         stores = [_store(tmp_path, broker) for _ in range(4)]
         failed = [await store.token() for store in stores]
-        renewed = await asyncio.gather(*(store.renew(token) for store, token in zip(stores, failed, strict=True)))
+        renewed = await asyncio.gather(
+            *(store.renew(token, broker.at_ns) for store, token in zip(stores, failed, strict=True))
+        )
         assert {token.reveal() for token in renewed} == {"token-2"}
         assert len(broker.asked_ns) == 2
         assert _apart(broker)
@@ -121,13 +123,21 @@ def test_a_refused_token_is_replaced_once_for_all(tmp_path: Path, broker: _Broke
     _run(procedure)
 
 
-def test_the_same_token_again_is_an_error_not_a_loop(tmp_path: Path, broker: _Broker) -> None:
+def test_the_same_token_given_anew_is_tried_by_everybody_after_one_request(tmp_path: Path, broker: _Broker) -> None:
     async def procedure() -> None:
         broker.same = "same"
-        store = _store(tmp_path, broker)
-        with pytest.raises(ReauthenticateError):
-            await store.renew(await store.token())
+        stores = [_store(tmp_path, broker) for _ in range(4)]
+        failed = [await store.token() for store in stores]
+        asked_ns = broker.at_ns
+        renewed = await asyncio.gather(
+            *(store.renew(token, asked_ns) for store, token in zip(stores, failed, strict=True))
+        )
+        assert {token.reveal() for token in renewed} == {"same"}
         assert len(broker.asked_ns) == 2
+        # Refused again: once more a minute's patience and one request, however many ask.
+        await asyncio.gather(*(store.renew(token, broker.at_ns) for store, token in zip(stores, renewed, strict=True)))
+        assert len(broker.asked_ns) == 3
+        assert _apart(broker)
 
     _run(procedure)
 
@@ -210,12 +220,12 @@ def test_a_full_disk_costs_the_sharing_of_a_token_and_neither_the_token_nor_the_
         try:
             first = await store.token()
             assert await store.token() == first
-            assert await store.renew(first) != first
+            assert await store.renew(first, broker.at_ns) != first
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
         # With room again, the next one is for everybody.
-        third = await store.renew(await store.token())
+        third = await store.renew(await store.token(), broker.at_ns)
         assert await _store(tmp_path, broker).token() == third
 
     _run(body)
