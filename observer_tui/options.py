@@ -75,7 +75,7 @@ def _parser(environ: Mapping[str, str], version: str) -> argparse.ArgumentParser
     parser.add_argument(
         "--low-bandwidth",
         action="store_true",
-        help="a frame every two seconds, 16 colours, no mouse: a tenth of the bytes",
+        help="a frame every two seconds, 16 colours, no mouse: a quarter of the bytes",
     )
     parser.add_argument(
         "--probe-after",

@@ -67,7 +67,8 @@ class Pane(Widget):
     def render_line(self, y: int) -> Strip:
         """Return one line in the theme's styles."""
         if y >= len(self._lines):
-            return Strip.blank(self.size.width)
+            # With a style: the filter that takes colours away (NO_COLOR) looks into every one.
+            return Strip.blank(self.size.width, style_of(self._theme, "plain"))
         theme = self._theme
         return Strip([Segment(span.text, style_of(theme, span.role)) for span in self._lines[y]])
 

@@ -11,6 +11,7 @@ from observer_tui.app import ConsoleApp
 from observer_tui.bindings import BINDINGS
 from observer_tui.drawing_app import ConsoleOptions
 from observer_tui.ui_state import Page
+from observer_tui.widgets.pane import Pane
 from tests.fixtures.console_feed import OPENING_NS, ScriptedFeed, SetClock, view_at
 from tests.fixtures.console_pilot import Console, run, take_lease
 
@@ -224,6 +225,15 @@ def test_the_palette_offers_the_same_actions() -> None:
         await take_lease(console)
         offered = {command.title for command in console.app.get_system_commands(console.app.screen)}
         assert "R  restart" in offered
+
+    run(body)
+
+
+def test_a_line_that_is_not_drawn_yet_can_be_stripped_of_its_colours() -> None:
+    async def body(console: Console) -> None:
+        blank = console.app.query(Pane).first().render_line(999)
+        assert blank.cell_length == 160
+        assert all(segment.style is not None for segment in blank)
 
     run(body)
 
