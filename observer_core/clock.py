@@ -4,7 +4,7 @@ Durations use the monotonic clock, rows carry wall time, days are Korean days.
 """
 
 import time
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 from observer_core.ids import DayNumber, MonotonicNs, TimeNs
@@ -42,7 +42,9 @@ class SystemClock:
 
 def kst_datetime(at_ns: int) -> datetime:
     """Return the Korean date and time of a wall-clock instant."""
-    return datetime.fromtimestamp(at_ns / NS_PER_S, tz=UTC).astimezone(KST)
+    # In whole numbers: a float would carry the last nanosecond of a day into the next one.
+    seconds, rest_ns = divmod(at_ns, NS_PER_S)
+    return datetime.fromtimestamp(seconds, tz=KST).replace(microsecond=rest_ns // 1000)
 
 
 def kst_day(at_ns: int) -> DayNumber:
