@@ -20,6 +20,7 @@ from observer_core.audit.symbols import archive_sums, postgres_sums
 from observer_core.backup.form import packages_in
 from observer_core.cli.backup import write_tool
 from observer_core.ids import DayNumber
+from observer_core.services.timetable import TASKS
 from observer_core.settings import Secret
 from tests.fixtures.loopback_tree import LoopbackTree
 from tests.fixtures.postgres import EmbeddedServer, postgres_server, query  # noqa: F401 - fixtures
@@ -163,6 +164,10 @@ def test_two_days_end_to_end(postgres_server: EmbeddedServer, tmp_path: Path) ->
         view = tree.view()
         assert view is not None
         assert [row.restarts for row in view.processes if row.restarts] == []
+        assert [row.name for row in view.tasks] == [task.name for task in TASKS]
+        shown = tree.observerctl("status").stdout
+        assert "00:20, 20:30" in shown
+        assert "backup: no package yet" in shown
         assert tree.stop() == 0
     _check_damage(tool, pc, days)
 
