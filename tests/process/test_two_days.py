@@ -26,7 +26,7 @@ from tests.fixtures.loopback_tree import LoopbackTree
 from tests.fixtures.postgres import EmbeddedServer, postgres_server, query  # noqa: F401 - fixtures
 from tests.fixtures.supervised import until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
 
 DAY_S = 86_400.0
 RECORDS_A_DAY = 1_500
