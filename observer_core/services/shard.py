@@ -356,7 +356,8 @@ class Shard:
 
     def connect_bus(self) -> None:
         """Connect to the writers now, so that the next batch reaches them without the detour over the journal."""
-        self._publisher.connect()
+        if not self.stopping.is_set():
+            self._publisher.connect()
 
     def _send_status(self) -> None:
         recorder = self.recorder

@@ -36,6 +36,8 @@ LOOK_S = 0.5
 CALLS_IN_FLIGHT = 2
 """So that an answer's latency does not leave the shard's part of the rate budget unused."""
 WAIT_FOR_UNIVERSE_S = 0.05
+CONNECT_BUS_AFTER_S = 0.002
+"""After the first call was sent, if its answer lets us."""
 FAILED_SWEEP_PAUSE_S = 1.0
 FATAL_PAUSE_S = 30.0
 REST_LOOK_S = 0.25
@@ -182,7 +184,8 @@ class SwingCollector:
     async def _note_restart(self) -> None:
         # While the first answer is on its way there is nothing better to do.
         await self._client.transport.first_sent.wait()
-        self._shard.connect_bus()
+        # An answer that is here by then is recorded first; the writers find that batch in the journal.
+        asyncio.get_running_loop().call_later(CONNECT_BUS_AFTER_S, self._shard.connect_bus)
         if not self._shard.open_restart_gap(self._symbols) and self._assignment is not None:
             await self._note_late(self._assignment, set(self._symbols))
 
