@@ -458,9 +458,13 @@ def decode_supervisor_message(raw: bytes) -> SupervisorMessage:
     return decode_with(_supervisor_decoder, raw)
 
 
+OBSERVATIONS: frozenset[type[Record]] = frozenset({Trade, Quote, Book})
+"""The kinds of record that say what the exchange sent; they follow their shard into its archive track."""
+
+
 def track_of(record: Record, shard_track: Track) -> Track:
     """Return the archive track of a record: observations follow their shard, everything else is system."""
-    return shard_track if isinstance(record, Trade | Quote | Book) else Track.SYSTEM
+    return shard_track if type(record) in OBSERVATIONS else Track.SYSTEM
 
 
 def line_type(record_type: type[Any], prefix: Sequence[tuple[str, type]]) -> type[msgspec.Struct]:

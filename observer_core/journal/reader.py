@@ -13,8 +13,8 @@ from observer_core.journal.format import Frame, SegmentHeader, SegmentName, fram
 CHUNK_BYTES = 1024 * 1024
 WALK_BYTES = 128 * 1024
 """Half the time of larger pieces, which leave the processor's cache; every restarted shard walks once."""
-HOP_BYTES = 8 * 1024
-"""Read at once where only lengths are wanted: one large frame or a handful of small ones."""
+HOP_BYTES = 4 * 1024
+"""Read at once where only lengths are wanted: a handful of small frames, or the header of a large one."""
 _HEADER_READ_BYTES = 4096
 
 

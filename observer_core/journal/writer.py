@@ -134,6 +134,11 @@ class JournalWriter:
         """Return the place up to which a power loss takes nothing."""
         return self._durable
 
+    @property
+    def synced(self) -> bool:
+        """Return whether a power loss now would take nothing of what was appended."""
+        return self._position == self._durable and not self._retired and not self._directory_changed
+
     def append(self, payload: bytes, seq: int, received_ns: int) -> Position:
         """Write one batch whose first record has the number `seq`; when this returns, a killed process loses nothing.
 

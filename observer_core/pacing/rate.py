@@ -228,8 +228,10 @@ class RateBudget:
         waiters = [waiter for waiter in self._waiters() if waiter.until_ns > now_ns]
         since_ns = next((waiter.since_ns for waiter in waiters if waiter.owner == self._owner), now_ns)
         own = _urgency(priority, since_ns, now_ns)
-        return all(
-            own <= _urgency(other.priority, other.since_ns, now_ns) for other in waiters if other.owner != self._owner
+        return not any(
+            _urgency(other.priority, other.since_ns, now_ns) < own and self._file.is_marked(other.owner)
+            for other in waiters
+            if other.owner != self._owner
         )
 
     def _queue_up(self, priority: int, now_ns: int, until_ns: int) -> None:

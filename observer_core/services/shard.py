@@ -317,6 +317,9 @@ class Shard:
         interval_s = self.settings.sync_interval_ms * NS_PER_MS / NS_PER_S
         while True:
             await asyncio.sleep(interval_s)
+            if self._journal.synced:
+                # Nothing to sync, which is most of the time while the market is closed: no thread is woken for it.
+                continue
             begun_ns = self.clock.monotonic_ns()
             try:
                 await asyncio.to_thread(self._journal.sync)

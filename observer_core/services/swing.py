@@ -36,7 +36,7 @@ LOOK_S = 0.5
 CALLS_IN_FLIGHT = 2
 """So that an answer's latency does not leave the shard's part of the rate budget unused."""
 WAIT_FOR_UNIVERSE_S = 0.05
-CONNECT_BUS_AFTER_S = 0.002
+CONNECT_BUS_AFTER_S = 0.005
 """After the first call was sent, if its answer lets us."""
 FAILED_SWEEP_PAUSE_S = 1.0
 FATAL_PAUSE_S = 30.0

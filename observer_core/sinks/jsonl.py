@@ -20,7 +20,7 @@ from observer_core.clock import NS_PER_S, Clock
 from observer_core.errors import TransientSinkError
 from observer_core.ids import Seq, ShardName, SinkName
 from observer_core.journal.files import sync_directory
-from observer_core.messages import Batch, Track, track_of
+from observer_core.messages import OBSERVATIONS, Batch, Track, track_of
 from observer_core.sinks.jsonl_checkpoint import Checkpoint, FileEntry, load_checkpoint, store_checkpoint
 from observer_core.sinks.jsonl_files import ArchiveFile, Extent, make_directory, recover, sealed_path
 from observer_core.sinks.jsonl_lines import encode_lines, line_objects
@@ -170,11 +170,7 @@ class JsonlSink:
         last = Offset(batch.epoch, batch.last_seq)
         if last <= self._written.get(batch.shard, NOTHING):
             return
-        own_track = shard_track(batch.shard)
-        by_track: dict[Track, list[int]] = {}
-        for index, record in enumerate(batch.records):
-            by_track.setdefault(track_of(record, own_track), []).append(index)
-        for track, indexes in by_track.items():
+        for track, indexes in _by_track(batch).items():
             opened = self._file_for(track, batch.shard, batch.received_ns)
             tail = opened.waiting_tail
             if tail >= (batch.epoch, batch.first_seq):
@@ -282,6 +278,17 @@ class JsonlSink:
         except OSError as error:
             self.note = f"{error.strerror or error}"
             raise TransientSinkError(f"the archive does not take lines: {error}") from error
+
+
+def _by_track(batch: Batch) -> dict[Track, Sequence[int]]:
+    """Return the indexes of the records of each track; most batches are of one kind, which is seen at once."""
+    own_track = shard_track(batch.shard)
+    if set(map(type, batch.records)) <= OBSERVATIONS:
+        return {own_track: range(len(batch.records))}
+    found: dict[Track, list[int]] = {}
+    for index, record in enumerate(batch.records):
+        found.setdefault(track_of(record, own_track), []).append(index)
+    return {**found}
 
 
 def _entry(shard: ShardName, extent: Extent) -> FileEntry:

@@ -53,10 +53,13 @@ def line_objects(batch: Batch, chosen: Sequence[int]) -> list[msgspec.Struct]:
     shard, epoch, first_seq, records = batch.shard, batch.epoch, batch.first_seq, batch.records
     types, times, fields = LINE_TYPES, TIME_OF, msgspec.structs.astuple
     found: list[msgspec.Struct] = []
+    day, known_days = _day(0), 0
     for index in chosen:
         record = records[index]
         kind = type(record)
-        day = _day((times[kind](record) + _KST_OFFSET_NS) // _NS_PER_DAY)
+        days = (times[kind](record) + _KST_OFFSET_NS) // _NS_PER_DAY
+        if days != known_days:
+            day, known_days = _day(days), days
         found.append(types[kind](shard, epoch, first_seq + index, day, *after, *fields(record)))
     return found
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias, assert_never
 import msgspec
 
 from observer_core.clock import NS_PER_S
-from observer_core.messages import Batch, Book, Event, Gap, Overflow, Quote, Record, Rejection, Trade, Usage
+from observer_core.messages import Batch, Book, Event, Gap, Overflow, Quality, Quote, Record, Rejection, Trade, Usage
 from observer_core.sinks.port import TIME_OF
 
 Row: TypeAlias = tuple[Any, ...]
@@ -66,11 +66,11 @@ _PREFIX = (
     ("schema_version", "int2"),
     ("shard", "text"),
     ("track", "text"),
+    ("source", "text"),
+    ("session_id", "text"),
     ("kind", "text"),
     ("symbol", "text"),
     ("quality", "text"),
-    ("source", "text"),
-    ("session_id", "text"),
     ("reasons", "bytea"),
     ("payload_raw", "bytea"),
     ("session_code", "text"),
@@ -153,6 +153,7 @@ def integer_array(numbers: tuple[int, ...]) -> bytes:
     return _integer_array_format(length).pack(1, 0, INT8_OID, length, 1, *interleaved)
 
 
+_QUALITY_TEXTS = {quality: quality.value for quality in Quality}
 _encode_json = msgspec.json.Encoder().encode
 
 
@@ -169,15 +170,18 @@ def instant(at_ns: int) -> datetime:
 class RowMaker:
     """Converts the records of one batch; what they share is looked up once."""
 
-    __slots__ = ("_epoch", "_schema_version", "_session_id", "_shard", "_source", "_track")
+    __slots__ = ("_epoch", "_schema_version", "_session_id", "_shard", "_shared", "_source")
 
     def __init__(self, batch: Batch) -> None:
         self._shard = str(batch.shard)
-        self._track = shard_track(batch.shard)
         self._epoch = batch.epoch
         self._source = batch.source
         self._session_id = batch.session_id
         self._schema_version = batch.schema_version
+        # In the order of the layouts.
+        self._shared = (
+            self._epoch, self._schema_version, self._shard, shard_track(batch.shard), self._source, self._session_id,
+        )  # fmt: skip
 
     def _prefix(self, record: Trade | Quote | Book, kind: str, seq: int) -> Row:
         received_ns = record.received_ns
@@ -188,15 +192,10 @@ class RowMaker:
             received_ns // 1000 - POSTGRES_EPOCH_US,
             None if source_ns is None else source_ns // 1000 - POSTGRES_EPOCH_US,
             (received_ns + KOREAN_OFFSET_NS) // NS_PER_DAY - POSTGRES_EPOCH_DAYS,
-            self._epoch,
-            self._schema_version,
-            self._shard,
-            self._track,
+            *self._shared,
             kind,
             record.symbol,
-            record.quality.value,
-            self._source,
-            self._session_id,
+            _QUALITY_TEXTS[record.quality],
             text_array(record.reasons),
             json_string(record.raw),
             record.session_code,

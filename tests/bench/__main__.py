@@ -118,13 +118,16 @@ def _heading(run: Run) -> str:
 
 
 def _compare(run: Run, against: Path | None) -> list[str]:
-    file = against or max(KEPT.glob("*.json"), default=None)
-    if file is None:
+    files = [against] if against else sorted(KEPT.glob("*.json"))
+    if not files:
         return []
-    former = msgspec.json.decode(file.read_bytes(), type=Run)
-    worse = regressions(former.figures, run.figures)
+    # A run of some groups leaves the others to the runs before it.
+    former: dict[str, Figure] = {}
+    for file in files:
+        former |= {figure.name: figure for figure in msgspec.json.decode(file.read_bytes(), type=Run).figures}
+    worse = regressions(former.values(), run.figures)
     verdict = "\n".join(worse) if worse else "nothing got worse by more than 10 %"
-    sys.stdout.write(f"\nagainst {file.name} ({former.commit}):\n{verdict}\n")
+    sys.stdout.write(f"\nagainst what was kept last, in {files[-1].name} or before:\n{verdict}\n")
     return worse
 
 

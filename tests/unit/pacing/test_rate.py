@@ -66,6 +66,18 @@ def test_the_slot_of_a_dead_holder_ends_when_it_is_found_dead(tmp_path: Path) ->
     assert isinstance(other.take(found_ns + int((ASTRAY_S + 1.0041) * NS_PER_S)), Slot)
 
 
+def test_a_dead_waiter_holds_up_nobody(tmp_path: Path) -> None:
+    holder, waiter, other = (RateBudget(tmp_path / "rate-0.bin", 1) for _ in range(3))
+    slot = holder.take(START_NS)
+    assert isinstance(slot, Slot)
+    holder.complete(slot, START_NS)
+    assert not isinstance(waiter.take(START_NS + 990 * NS_PER_MS), Slot)
+    free_ns = START_NS + 1005 * NS_PER_MS
+    assert not isinstance(other.take(free_ns), Slot)
+    waiter.close()
+    assert isinstance(other.take(free_ns), Slot)
+
+
 def test_one_slow_call_costs_its_own_slot_only(tmp_path: Path) -> None:
     budget, slow = (RateBudget(tmp_path / "rate-0.bin", 18) for _ in range(2))
     assert isinstance(slow.take(START_NS), Slot)
