@@ -66,8 +66,24 @@ def read_exchange(ledger: Path) -> Exchange:
         elif kind == "market" and line["of"] == "block":
             exchange.blocks[line["symbol"]] = exchange.blocks.get(line["symbol"], 0) + line["volume"]
             exchange.kept[_execution(line)] = "block"
+    _leave_out_unwanted(exchange)
     exchange.holes.extend(_holes(exchange))
     return exchange
+
+
+def _leave_out_unwanted(exchange: Exchange) -> None:
+    """Take out what was traded after a registration was taken back for good; a renewal leaves no hole behind it."""
+    lines: dict[str, list[Execution]] = defaultdict(list)
+    for execution in exchange.executed:
+        lines[execution.symbol].append(execution)
+    for line in lines.values():
+        begins: int | None = None
+        for execution in sorted(line, key=lambda item: -item.cumulative):
+            unwanted = exchange.kept.get(execution) == "not_registered"
+            if unwanted and execution.cumulative != begins:
+                del exchange.executed[execution], exchange.kept[execution]
+            else:
+                begins = execution.cumulative - execution.volume
 
 
 def _holes(exchange: Exchange) -> Iterator[str]:

@@ -165,7 +165,11 @@ def _kills(case: Case) -> Iterable[Finding]:
 
 
 def _outage(what: str, injected: list[Injection], gaps: list[Line], case: Case) -> Iterable[Finding]:
-    """Compare injected outages with their gaps: each lies over every symbol until the next session's confirmation."""
+    """Compare injected outages with their gaps: each lies over every symbol until the next session's confirmation.
+
+    A kill may come before the stream is back from a cut, or before the shard noticed it: a restart gap covers it then.
+    """
+    outages = gaps_of(case, *OUTAGES, track="scalp")
     symbols = {execution.symbol for execution in case.exchange.executed}
     found = 0
     for injection in injected:
@@ -173,9 +177,13 @@ def _outage(what: str, injected: list[Injection], gaps: list[Line], case: Case) 
         back_ns = min(opened, default=0)
         covered = {
             symbol
-            for gap in gaps
-            if gap["from_ns"] <= injection.until_ns and (gap["until_ns"] or 0) >= back_ns
+            for gap in outages
+            if gap["from_ns"] <= injection.until_ns <= gap["until_ns"]
             for symbol in gap["symbols"]
+            if any(
+                symbol in later["symbols"] and later["from_ns"] <= gap["until_ns"] and later["until_ns"] >= back_ns
+                for later in outages
+            )
         }
         found += symbols <= covered
     strange = [

@@ -53,7 +53,7 @@ class MarketFeed:
 
     def tick(self, exchange_ns: int, monotonic_ns: int) -> None:
         """Give every session what fell due until an exchange time; books and executions go out separately."""
-        self._give_trades(exchange_ns)
+        self._give_trades(exchange_ns, monotonic_ns)
         self._send_books(exchange_ns, monotonic_ns)
         self._give_expected(exchange_ns, monotonic_ns)
         self._send_operations(exchange_ns)
@@ -78,7 +78,7 @@ class MarketFeed:
         text = trade_record(tape, trade, self._venue.faults.knobs.trade_width)
         return DueRecord(trade.time_ns, tr_id, text, _observed(tape, trade))
 
-    def _give_trades(self, exchange_ns: int) -> None:
+    def _give_trades(self, exchange_ns: int, monotonic_ns: int) -> None:
         silent = self._venue.faults.knobs.silent_symbols
         for code, listeners in self._desk.trade_listeners.items():
             tape = self._venue.exchange.tape_at(code, exchange_ns)
@@ -92,17 +92,17 @@ class MarketFeed:
                     else:
                         session.due.append(due if tr_id == fields.TR_TRADE else due._replace(tr_id=tr_id))
 
-        self._account_for_orphans(exchange_ns)
+        self._account_for_orphans(exchange_ns, monotonic_ns)
 
-    def _account_for_orphans(self, exchange_ns: int) -> None:
-        """Write down what trades while the session that was registered for it is gone."""
+    def _account_for_orphans(self, exchange_ns: int, monotonic_ns: int) -> None:
+        """Write down what trades while nobody is registered for it any more."""
         now_ns = self._venue.clock.now_ns()
-        for code in self._desk.orphans:
+        for code, why in self._desk.follow(monotonic_ns).items():
             tape = self._venue.exchange.tape_at(code, exchange_ns)
             if tape is None:
                 continue
             for trade in tape.drain():
-                self._venue.ledger.append(_observed(tape, trade).kept(now_ns, "", "no_session"))
+                self._venue.ledger.append(_observed(tape, trade).kept(now_ns, "", why))
 
     def _send_books(self, exchange_ns: int, monotonic_ns: int) -> None:
         """Queue a snapshot of every registered book, five times a second, in auctions once."""

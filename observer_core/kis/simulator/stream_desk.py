@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from random import Random
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from observer_core.clock import NS_PER_S
 from observer_core.kis import fields
@@ -27,6 +27,18 @@ BLOCKED: Final = Verdict("BLOCKED", "9", "")
 TRADE_STREAMS: Final = frozenset((fields.TR_TRADE, fields.TR_TRADE_UNIFIED))
 
 
+_FOLLOWED_NS: Final = 5 * NS_PER_S
+"""A registration that was taken back may be renewed: for so long the ledger goes on."""
+_FOR_EVER_NS: Final = 2**63 - 1
+
+
+class Orphan(NamedTuple):
+    """Why nobody is registered for a symbol, and until when it is followed, monotonic."""
+
+    why: str
+    until_ns: int
+
+
 class StreamDesk:
     """Admit sessions, keep registrations, tap the tapes that somebody listens to."""
 
@@ -35,8 +47,8 @@ class StreamDesk:
         """By symbol: (TR, session) of everybody who gets its executions."""
         self.listeners: defaultdict[str, dict[str, set[StreamSession]]] = defaultdict(dict)
         """By TR and symbol: everybody registered, of the streams that are not executions."""
-        self.orphans: set[str] = set()
-        """Symbols whose session ended without taking the registration back: what they trade is owed to nobody."""
+        self.orphans: dict[str, Orphan] = {}
+        """Symbols that nobody is registered for any more, while the ledger still follows them."""
         self._venue = venue
         self._guard = ConnectGuard()
         self._random = Random(f"{venue.seed}:desk")
@@ -134,8 +146,17 @@ class StreamDesk:
         elif tr_id == fields.TR_TRADE or tape.listing.on_nxt:
             tape.tap(self._venue.exchange.clock.now_ns())
             self.trade_listeners[tr_key].add((tr_id, session))
-            self.orphans.discard(tr_key)
+            self.orphans.pop(tr_key, None)
         return messages.SUBSCRIBED
+
+    def follow(self, now_ns: int) -> dict[str, str]:
+        """Return the symbols to follow for the ledger and why nobody gets what they trade; drop those that had time."""
+        for code in [code for code, orphan in self.orphans.items() if orphan.until_ns < now_ns]:
+            del self.orphans[code]
+            tape = self._venue.exchange.tape(code)
+            if tape is not None:
+                tape.untap()
+        return {code: orphan.why for code, orphan in self.orphans.items()}
 
     def _orphan(self, session: StreamSession, tr_id: str, tr_key: str) -> None:
         """End a registration with its session; the symbol stays tapped, so that the ledger knows what it traded."""
@@ -144,7 +165,7 @@ class StreamDesk:
             self.trade_listeners[tr_key].discard((tr_id, session))
             if not self.trade_listeners[tr_key]:
                 del self.trade_listeners[tr_key]
-                self.orphans.add(tr_key)
+                self.orphans[tr_key] = Orphan("no_session", _FOR_EVER_NS)
 
     def _remove(self, session: StreamSession, tr_id: str, tr_key: str) -> Verdict:
         if (tr_id, tr_key) not in session.registrations:
@@ -160,9 +181,8 @@ class StreamDesk:
             self.trade_listeners[tr_key].discard((tr_id, session))
             if not self.trade_listeners[tr_key]:
                 del self.trade_listeners[tr_key]
-                tape = self._venue.exchange.tape(tr_key)
-                if tape is not None:
-                    tape.untap()
+                until_ns = self._venue.clock.monotonic_ns() + _FOLLOWED_NS
+                self.orphans[tr_key] = Orphan("not_registered", until_ns)
         return messages.UNSUBSCRIBED
 
     def _note(self, kind: Literal["session_opened", "session_closed"], session: StreamSession, ordinal: int) -> None:
