@@ -30,6 +30,8 @@ from tests.soak.measures import fault
 pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
 
 LIMIT_S = 120.0
+START_S = 90.0
+"""A loaded machine takes long to start; what is measured begins later."""
 BEFORE = 1562
 AFTER = 7
 RATE_ONE_FIVE_HUNDREDTH = 1 - 1 / 500
@@ -97,7 +99,7 @@ def test_a_rate_of_one_five_hundredth_is_alarmed_on_both_tracks_on_a_first_day(
         "OBSERVER_ALERT_URLS": f"json://127.0.0.1:{webhook.server_port}/alerts",
     }
     with LoopbackTree(tmp_path / "tree", symbols=600, environment=environment) as tree:
-        tree.collecting(1)
+        tree.collecting(1, START_S)
         # No session is remembered and no window has passed: what is expected comes from the floors alone. The sweeps
         # are slowed by answers that stay just below the time limit of a call, so that no call fails.
         begun_s, begun_ns = moment(), SystemClock().now_ns()
@@ -143,7 +145,7 @@ def test_a_symbol_list_that_falls_from_1562_to_7_is_refused_and_the_old_one_is_c
 ) -> None:
     (port,) = free_ports(1)
     with LoopbackTree(tmp_path / "tree", symbols=BEFORE, environment={"OBSERVER_HTTP_PORT": str(port)}) as tree:
-        tree.collecting(1)
+        tree.collecting(1, START_S)
         assert tree.stop() == 0
         yesterday(tree)
         fault(tree, master_lines=AFTER)
@@ -177,7 +179,7 @@ def test_a_width_that_changes_drops_nothing_and_is_told_once(
     with LoopbackTree(
         tmp_path / "tree", environment={"OBSERVER_SCALP_TRADES": "30", "OBSERVER_SCALP_BOOKS": "5"}
     ) as tree:
-        tree.collecting(1)
+        tree.collecting(1, START_S)
         for trades, books in zip(TRADE_WIDTHS, BOOK_WIDTHS, strict=True):
             begun_s = moment()
             fault(tree, frame_width=trades, book_width=books)
