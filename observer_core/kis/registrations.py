@@ -28,22 +28,23 @@ class Registrations:
         self.refused: dict[Registration, FeedError] = {}
         """Refused by the broker, until asked for again or withdrawn."""
         self._asked: dict[Registration, _Asked] = {}
-        self._leaving: set[Registration] = set()
+        self._leaving: dict[Registration, int] = {}
+        """Since when: a broker that never confirms must not keep a symbol away for ever."""
 
     @property
     def held(self) -> set[Registration]:
         """Return what counts against the broker's limit: active, asked for or not yet confirmed as removed."""
-        return self.active | self._leaving | set(self._asked)
+        return self.active | set(self._leaving) | set(self._asked)
 
     @property
     def room(self) -> int:
         """Return how many more the broker would take."""
         return MAX_REGISTRATIONS - len(self.held)
 
-    @property
-    def leaving(self) -> set[Registration]:
-        """Return what was taken back and may still be sent: the broker has not confirmed it."""
-        return self._leaving.copy()
+    def leaving(self, now_ns: int, not_longer_than_s: float) -> set[Registration]:
+        """Return what was taken back lately and may still be sent: the broker has not confirmed it."""
+        since_ns = now_ns - int(not_longer_than_s * NS_PER_S)
+        return {item for item, left_ns in self._leaving.items() if left_ns > since_ns}
 
     @property
     def settled(self) -> bool:
@@ -63,13 +64,13 @@ class Registrations:
         if registration in self._asked:
             self._asked[registration] = _Asked(now_ns, sent=True)
 
-    def withdraw(self, registrations: Iterable[Registration]) -> list[Registration]:
+    def withdraw(self, registrations: Iterable[Registration], now_ns: int) -> list[Registration]:
         """Note what is to be removed; return what actually has to be sent."""
         leaving = [item for item in dict.fromkeys(registrations) if item in self.active or item in self._asked]
         for item in leaving:
             self.active.discard(item)
             self._asked.pop(item, None)
-            self._leaving.add(item)
+            self._leaving[item] = now_ns
         return leaving
 
     def answered(self, message: ControlMessage) -> FeedError | None:
@@ -83,13 +84,13 @@ class Registrations:
                     self.active.add(item)
                 self._asked.pop(item, None)
             case code if code in {UNSUBSCRIBED, NOT_SUBSCRIBED}:
-                self._leaving.discard(item)
+                self._leaving.pop(item, None)
                 self.active.discard(item)
             case _ if failure is not None and item in self._asked:
                 del self._asked[item]
                 self.refused[item] = failure
             case _ if item in self._leaving and failure is not None:
-                self._leaving.discard(item)
+                self._leaving.pop(item, None)
         return failure
 
     def unconfirmed(self, now_ns: int, longer_than_s: float) -> set[Registration]:

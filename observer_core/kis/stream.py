@@ -130,7 +130,7 @@ class StreamSession:
     def unsubscribe(self, registrations: Iterable[Registration]) -> None:
         """Take registrations back; requests not yet sent are sent nevertheless, in their order."""
         key = self._approval_key.reveal()
-        for item in self.registrations.withdraw(registrations):
+        for item in self.registrations.withdraw(registrations, self._clock.monotonic_ns()):
             self._enqueue(_Outgoing(unsubscribe_message(key, item), None, paced=True))
 
     def silence_s(self) -> float:
@@ -141,6 +141,10 @@ class StreamSession:
     def queue_percent(self) -> float:
         """Return how full the queue of messages is that arrived and were not read yet."""
         return 100.0 * len(self._connection.recv_messages.frames) / _QUEUE_FRAMES
+
+    def leaving(self, not_longer_than_s: float) -> set[Registration]:
+        """Return the registrations that were taken back lately without any answer: they may still bring data."""
+        return self.registrations.leaving(self._clock.monotonic_ns(), not_longer_than_s)
 
     def unconfirmed(self, longer_than_s: float) -> set[Registration]:
         """Return the registrations whose request went out longer ago than that without any answer."""

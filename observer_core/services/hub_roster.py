@@ -8,6 +8,7 @@ from typing import NamedTuple
 from observer_core.details import SYMBOLS_LIMIT, SymbolList
 from observer_core.paths import Paths
 from observer_core.services.assignment import Assignment, AssignmentWatch
+from observer_core.services.symbol_owners import streamed_symbols
 from observer_core.services.universe_files import newest_universe, read_pins
 
 _NO_OWNER = 255
@@ -20,7 +21,7 @@ class Roster(NamedTuple):
     listing: SymbolList
     boards: dict[str, str]
     streamed: dict[str, str]
-    """Symbol → streaming shard, as assigned."""
+    """Symbol → streaming shard that it has a slot of."""
     pinned: frozenset[str]
 
     def owners_of(self, code: str) -> tuple[str, ...]:
@@ -46,13 +47,29 @@ class RosterFiles:
         self._paths = paths
         self._watch = AssignmentWatch(paths)
         self._roster = NOBODY
+        self._assignment: Assignment | None = None
+        self._slots_ns: tuple[int, ...] = ()
 
     def current(self) -> Roster:
-        """Return the roster in force; one `stat` while nothing changed."""
+        """Return the roster in force; a few `stat` while nothing changed."""
         assignment = self._watch.changed()
         if assignment is not None:
-            self._roster = _read(self._paths, assignment)
+            self._roster, self._assignment = _read(self._paths, assignment), assignment
+        elif self._assignment is not None and self._slots_changed():
+            self._roster = self._roster._replace(streamed=_streamed(self._paths, self._assignment))
         return self._roster
+
+    def _slots_changed(self) -> bool:
+        before, self._slots_ns = self._slots_ns, self._slot_times()
+        return self._slots_ns != before
+
+    def _slot_times(self) -> tuple[int, ...]:
+        files = [self._paths.slots(shard) for shard in (self._assignment.scalp if self._assignment else ())]
+        return tuple(file.stat().st_mtime_ns for file in files if file.exists())
+
+
+def _streamed(paths: Paths, assignment: Assignment) -> dict[str, str]:
+    return {code: shard for shard in assignment.scalp for code in streamed_symbols(paths, assignment, shard)}
 
 
 def _read(paths: Paths, assignment: Assignment) -> Roster:
@@ -73,6 +90,6 @@ def _read(paths: Paths, assignment: Assignment) -> Roster:
             owners=bytes(min(place, _NO_OWNER) for _, place in placed),
         ),
         boards={code: members[code].board if code in members else "" for code in codes},
-        streamed={code: shard for shard, symbols in assignment.scalp.items() for code in symbols},
+        streamed=_streamed(paths, assignment),
         pinned=frozenset(pins if universe is None else pins | set(universe.rules.pins)),
     )

@@ -242,15 +242,18 @@ class ScalpCollector:
         self._take_assignment()
         self._desk.decide(self._mitigation)
         self._take_symbols()
-        wanted = self._wanted()
+        leaving = session.leaving(UNCONFIRMED_LIMIT_S)
+        # What is wanted again before its removal is confirmed waits: answers would not say which request they are to.
+        wanted = [item for item in self._wanted() if item in self._applied or item not in leaving]
         if wanted != self._applied:
             # Removals go out first: the broker counts both against its limit.
             session.unsubscribe([item for item in self._applied if item not in wanted])
             session.subscribe([item for item in wanted if item not in self._applied])
             self._applied = wanted
             self._proof.change(self._symbols, self._clock.monotonic_ns())
-        if leaving := self._desk.leaving:
-            self._end_leaving(leaving.difference(item.tr_key for item in session.registrations.leaving))
+        if self._desk.leaving:
+            still = {item.tr_key for item in session.leaving(UNCONFIRMED_LIMIT_S)}
+            self._end_leaving(self._desk.leaving - still)
 
     def _look(self, session: StreamSession) -> None:
         self._reassign(session)

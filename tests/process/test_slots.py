@@ -40,6 +40,10 @@ threshold = 50.0
 [triggers.price_spike]
 threshold = 50.0
 [mitigation]
+books_hz = [2.0, 1.0]
+sustained_s = 4
+stable_s = 3
+memory_percent = 0.1
 """
 
 
@@ -136,16 +140,22 @@ def test_a_surge_takes_a_slot_and_losers_are_in_the_ledger(run: DemoRun) -> None
     _until(run, lambda: len(overflow()) >= 50, "no losers in the ledger", 40.0)
     assert {line["reason"] for line in overflow()} <= {"dwell", "lower_score"}
 
+    # The limit of the memory is far too low in this file: books are recorded half as often, and the ledger says so.
+    (pressed,) = _events(run, "mitigation")
+    assert pressed.startswith("level 0 -> 1 (memory ")
+    assert _events(run, "book_sampling")[-1].startswith("at most 1 books a second")
+    assert 1 in {line["mitigation_level"] for line in overflow()}
+
     # Another file is followed without a restart, a broken one changes nothing.
     save_by_rename(run.paths.scalp_config, CONFIG.replace("dwell_s = 5", "dwell_s = -5"))
     _until(run, lambda: bool(_events(run, "scalp_config_invalid")), "a broken file is not reported")
     assert _events(run, "scalp_config_invalid")[0].startswith("scalp.toml:2: ")
-    save_by_rename(
-        run.paths.scalp_config, CONFIG.replace("[triggers.volume_surge]", "[triggers.volume_surge]\nenabled = false")
-    )
+    silent = CONFIG.replace("[triggers.volume_surge]", "[triggers.volume_surge]\nenabled = false")
+    save_by_rename(run.paths.scalp_config, silent.replace("memory_percent = 0.1", "memory_percent = 99.9"))
     # The first one was about the file of the start.
     _until(run, lambda: len(_events(run, "scalp_config")) == 2, "the file is not followed")
-    run.wait(3)
+    _until(run, lambda: len(_events(run, "mitigation")) == 2, "the pressure is gone and nothing is taken back")
+    assert _events(run, "mitigation")[1].startswith("level 1 -> 0 (no pressure for ")
 
     # Killed: the next life holds the very same slots, with the same dwells.
     held = _held(run)

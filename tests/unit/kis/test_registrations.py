@@ -49,7 +49,7 @@ def test_removal_counts_until_it_is_confirmed() -> None:
     registrations = Registrations()
     registrations.ask([A, B], 0)
     registrations.answered(_answer(A, "OPSP0000"))
-    assert registrations.withdraw([A, B, C]) == [A, B]
+    assert registrations.withdraw([A, B, C], 0) == [A, B]
     assert (registrations.active, registrations.held, registrations.settled) == (set(), {A, B}, False)
     # This acknowledgement was already on its way.
     registrations.answered(_answer(B, "OPSP0000"))
@@ -63,7 +63,7 @@ def test_a_failed_removal_settles_too() -> None:
     registrations = Registrations()
     registrations.ask([A], 0)
     registrations.answered(_answer(A, "OPSP0000"))
-    registrations.withdraw([A])
+    registrations.withdraw([A], 0)
     assert registrations.answered(_answer(A, "OPSP0009", "1")) is not None
     assert registrations.settled
 
@@ -73,3 +73,14 @@ def test_errors_of_the_session_touch_no_registration() -> None:
     registrations.ask([A], 0)
     assert registrations.answered(ControlMessage("(null)", "", "9", "OPSP8996", "ALREADY IN USE appkey")) is not None
     assert (registrations.held, registrations.refused) == ({A}, {})
+
+
+def test_a_removal_is_waited_for_no_longer_than_told() -> None:
+    registrations = Registrations()
+    registrations.ask([A], 0)
+    registrations.answered(_answer(A, "OPSP0000"))
+    registrations.withdraw([A], NS_PER_S)
+    assert registrations.leaving(10 * NS_PER_S, 10.0) == {A}
+    assert registrations.leaving(11 * NS_PER_S, 10.0) == set()
+    registrations.answered(_answer(A, "OPSP0001"))
+    assert registrations.leaving(2 * NS_PER_S, 10.0) == set()
