@@ -11,7 +11,8 @@ from msgspec import Meta
 
 from observer_core.clock import NS_PER_S
 
-_Percent = Annotated[float, Meta(gt=0, le=100)]
+_Percent = Annotated[float, Meta(gt=0)]
+"""Of a limit: what nothing reaches, such as 1000, switches a reading off."""
 GONE_BELOW: Final = 0.9
 """Part of a limit below which a reading counts as gone."""
 

@@ -78,5 +78,5 @@ class MitigationWatch:
             return []
         severity = "warning" if self.level > before else "info"
         text = f"level {before} -> {self.level} ({why}); {self._sampler.left_out_total} books left out so far"
-        logger.warning("mitigation changed", extra={"level": self.level, "why": why})
+        logger.warning("mitigation changed", extra={"from_level": before, "to_level": self.level, "why": why})
         return [Event(now_ns, "mitigation", severity, self._name, text)]
