@@ -8,7 +8,14 @@ import asyncio
 from observer_core.clock import NS_PER_S, Clock, kst_day
 from observer_core.errors import ObserverError
 from observer_core.paths import Paths
-from observer_core.services.universe_files import Request, forget_listings, leave_request, read_outcome
+from observer_core.services.universe_files import (
+    Request,
+    cached_listings,
+    forget_listings,
+    keep_listings,
+    leave_request,
+    read_outcome,
+)
 
 PATIENCE_S = 120.0
 _POLL_S = 0.2
@@ -20,8 +27,20 @@ async def renew_universe(paths: Paths, clock: Clock) -> str:
     Raises:
         ObserverError: it was refused or failed; the shards keep what they have.
     """
+    day = kst_day(clock.now_ns())
+    former = await asyncio.to_thread(cached_listings, paths, day)
+    await asyncio.to_thread(forget_listings, paths, day)
+    try:
+        return await _asked(paths, clock)
+    except ObserverError:
+        # What is on the desk later today needs listings, and older ones are better than none.
+        if former is not None and await asyncio.to_thread(cached_listings, paths, day) is None:
+            await asyncio.to_thread(keep_listings, paths, day, former)
+        raise
+
+
+async def _asked(paths: Paths, clock: Clock) -> str:
     now_ns = clock.now_ns()
-    await asyncio.to_thread(forget_listings, paths, kst_day(now_ns))
     request_id = f"timetable-{now_ns}"
     reason = "listing files of the morning"
     leave_request(paths, Request(request_id=request_id, verb="apply", who="timetable", reason=reason, at_ns=now_ns))

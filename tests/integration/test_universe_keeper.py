@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from observer_core.errors import ConfigError
+from observer_core.errors import ConfigError, ObserverError
 from observer_core.ids import DayNumber
 from observer_core.kis.simulator.listings import KOSDAQ, KOSPI, generate_listings
 from observer_core.kis.simulator.master_files import master_zip
@@ -16,6 +16,7 @@ from observer_core.services.config_watch import DirectoryWatch, is_mounted_file
 from observer_core.services.universe import FAILING_LIMIT_S, UniverseKeeper
 from observer_core.services.universe_files import (
     Request,
+    cached_listings,
     keep_listings,
     leave_request,
     newest_universe,
@@ -24,6 +25,7 @@ from observer_core.services.universe_files import (
     write_universe,
 )
 from observer_core.services.universe_preview import preview
+from observer_core.services.universe_renewal import renew_universe
 from observer_core.services.universe_rules import read_source
 from observer_core.settings import Settings
 from tests.fixtures.journals import SteppingClock
@@ -354,3 +356,20 @@ def test_a_file_that_is_a_mount_of_its_own_is_recognised(tmp_path: Path) -> None
     assert not is_mounted_file(tmp_path / "universe.toml")
     assert is_mounted_file(Path("/"))
     assert not is_mounted_file(Path("/"), tmp_path / "missing")
+
+
+def test_a_morning_without_listing_files_keeps_universe_and_cache(bench: Bench) -> None:
+    bench.turn()
+    before = bench.keeper.in_force
+
+    async def morning() -> str:
+        renewal = asyncio.create_task(renew_universe(bench.paths, bench.clock))
+        while not renewal.done():
+            await bench.keeper.keep(TODAY)
+            await asyncio.sleep(0.05)
+        return await renewal
+
+    with pytest.raises(ObserverError, match="failed: "):
+        asyncio.run(asyncio.wait_for(morning(), 30))
+    assert bench.keeper.in_force == before
+    assert cached_listings(bench.paths, TODAY) is not None
