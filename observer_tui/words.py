@@ -380,6 +380,7 @@ _KOREAN: dict[str, str] = {
     ),
     "show only what matches: text, !text, age>5, 초성": "맞는 것만 보기: 글자, !글자, age>5, 초성",
     "side": "구분",
+    "source": "출처",
     "slot": "슬롯",
     "some time without data; not measured yet": "얼마간 자료 없음; 아직 재지 못함",
     "stack dumps": "스택 덤프",

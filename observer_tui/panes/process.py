@@ -7,6 +7,7 @@ from observer_tui.frame import Frame
 from observer_tui.glyphs import plot
 from observer_tui.lines import Line, Role, Span, boxed, cell, faded, fit_line, sides
 from observer_tui.meters import buckets
+from observer_tui.panes.processes import exit_text
 from observer_tui.panes.storage import event_lines
 from observer_tui.quantities import UNKNOWN, age, age_ns, clock_time, count, duration, percent, rate, short, size
 from observer_tui.rows import RowFacts
@@ -53,7 +54,7 @@ def _pairs(frame: Frame, facts: RowFacts) -> list[tuple[str, str, Role]]:
         ("generation", str(row.generation), "plain"),
         ("uptime", duration(row.uptime_s), "plain"),
         ("restarts", count(row.restarts), "plain"),
-        ("last exit", row.last_exit or UNKNOWN, "warn" if row.last_exit else "plain"),
+        ("last exit", exit_text(facts, frame) or UNKNOWN, "warn" if row.last_exit else "plain"),
         ("note", words.of_core(row.note) or UNKNOWN, "plain"),
         ("reported", f"{age(facts.silent_s)}", "plain"),
         ("last record", age_ns(row.last_record_ns, frame.figures_ns), "plain"),

@@ -70,16 +70,16 @@ def _note(facts: RowFacts, frame: Frame) -> str:
     if row.next_start_ns is not None and row.next_start_ns > frame.figures_ns:
         left = duration((row.next_start_ns - frame.figures_ns) / 1e9)
         return frame.words("starts again in {time}", time=left) + (
-            f": {_exit_text(facts, frame)}" if row.last_exit else ""
+            f": {exit_text(facts, frame)}" if row.last_exit else ""
         )
     if facts.condition is Condition.DEGRADED and frame.view is not None:
         return degraded_text(row, frame.view.market, frame.words)
     if row.note:
         return frame.words.of_core(row.note)
-    return frame.words("last exit") + f": {_exit_text(facts, frame)}" if row.last_exit else ""
+    return frame.words("last exit") + f": {exit_text(facts, frame)}" if row.last_exit else ""
 
 
-def _exit_text(facts: RowFacts, frame: Frame) -> str:
+def exit_text(facts: RowFacts, frame: Frame) -> str:
     """Return how a process last ended, cause and sentence in the operator's words."""
     cause, colon, text = facts.row.last_exit.partition(": ")
     if not colon:

@@ -87,7 +87,7 @@ def draw_ticks_box(frame: Frame, width: int, height: int) -> list[Line]:
     found, words, inner = _detail(frame), frame.words, width - 2
     head = [cell("  " + words("time"), 11, "label"), cell(words("price"), 10, "label", "right")]
     head += [cell(words("volume"), 9, "label", "right"), Span("  "), cell(words("side"), 7, "label")]
-    lines = [fit_line([*head, cell(words("from"), 10, "label"), Span(words("quality"), "label")], inner)]
+    lines = [fit_line([*head, cell(words("source"), 10, "label"), Span(words("quality"), "label")], inner)]
     ticks = () if found is None else found.ticks
     lines += [_tick_line(frame, tick, inner) for tick in ticks]
     if not ticks:

@@ -59,8 +59,11 @@ def draw_log_box(frame: Frame, width: int, height: int) -> list[Line]:
 def draw_log_tail_box(frame: Frame, width: int, height: int) -> list[Line]:
     """Return the last lines of the selected process's log for its own page."""
     lines = log_lines(frame, width - 2, short=True)
+    found, selected = frame.replies.log, frame.selected
     if not lines:
-        lines = [fit_line([Span(f" {waiting_text(frame)}", "dim")], width - 2)]
+        answered = found is not None and selected is not None and found.process == selected.row.name
+        text = frame.words("nothing was written") if answered else waiting_text(frame)
+        lines = [fit_line([Span(f" {text}", "dim")], width - 2)]
     note = frame.words("l whole log")
     return boxed(frame.words("Log"), lines[-(height - 2) :], (width, height), frame.glyphs, note)
 
