@@ -19,7 +19,7 @@ from statistics import median
 
 import msgspec
 
-from tests.bench.figures import Figure, Noise, Run, percentile, regressions, table
+from tests.bench.figures import Figure, Noise, Run, drift, percentile, regressions, table
 from tests.fixtures.loopback_tree import moment
 from tests.fixtures.supervised import REPOSITORY
 
@@ -127,6 +127,9 @@ def _compare(run: Run, against: Path | None) -> list[str]:
         former |= {figure.name: figure for figure in msgspec.json.decode(file.read_bytes(), type=Run).figures}
     worse = regressions(former.values(), run.figures)
     verdict = "\n".join(worse) if worse else "nothing got worse by more than 10 %"
+    slower = drift(former.values(), run.figures)
+    if slower is not None:
+        verdict += f"\nothers' code takes {slower:.2f} times as long as then: that part is the machine's"
     sys.stdout.write(f"\nagainst what was kept last, in {files[-1].name} or before:\n{verdict}\n")
     return worse
 

@@ -90,6 +90,13 @@ def regressions(before: Iterable[Figure], now: Iterable[Figure]) -> list[str]:
     return found
 
 
+def drift(before: Iterable[Figure], now: Iterable[Figure]) -> float | None:
+    """Return the factor by which others' code takes longer than before: that is the machine's; None = not measured."""
+    former = {figure.name: figure.value for figure in before if figure.peer and figure.unit.startswith("µs")}
+    ratios = [figure.value / former[figure.name] for figure in now if figure.peer and former.get(figure.name)]
+    return median(ratios) if ratios else None
+
+
 def _number(value: float) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}"

@@ -1,6 +1,6 @@
 """The bench's own arithmetic: medians, targets, and which figures got worse."""
 
-from tests.bench.figures import Figure, percentile, regressions, table
+from tests.bench.figures import Figure, drift, percentile, regressions, table
 
 
 def figure(value: float, *, name: str = "cost", more_is_better: bool = False, peer: bool = False) -> Figure:
@@ -31,3 +31,9 @@ def test_peers_new_figures_and_zeros_do_not_regress() -> None:
 def test_percentiles() -> None:
     values = [float(number) for number in range(100)]
     assert (percentile(values, 0.5), percentile(values, 0.99), percentile([1.0], 0.99)) == (50.0, 99.0, 1.0)
+
+
+def test_a_slower_machine_shows_in_the_code_of_others() -> None:
+    before = [figure(10.0, name="json", peer=True), figure(1.0)]
+    assert drift(before, [figure(13.0, name="json", peer=True), figure(5.0)]) == 1.3
+    assert drift(before, [figure(5.0)]) is None
