@@ -114,7 +114,7 @@ def audit_command(contains: Contains = "", as_json: AsJson = False) -> None:
     _print_table(("AT", "WHO", "ORDER", "TARGET", "STATE", "REASON", "TEXT"), rows, frozenset())
 
 
-def alerts_command(as_json: AsJson = False) -> None:
+def print_alerts(as_json: bool) -> None:
     """List the alerts that are not over: since when, whether a message went out, who knows of them."""
     alerts = _view().alerts
     if as_json:

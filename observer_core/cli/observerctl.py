@@ -16,13 +16,14 @@ import msgspec
 import typer
 
 from observer_core.bus.request import Requester, new_request_id
+from observer_core.cli.alerts import app as alerts
 from observer_core.cli.backup import app as backup
 from observer_core.cli.bars import app as bars
 from observer_core.cli.days import app as days
 from observer_core.cli.dlq import app as letters
 from observer_core.cli.export import export_command
 from observer_core.cli.journal import app as journal
-from observer_core.cli.lookups import alerts_command, audit_command, logs_command, symbols_command
+from observer_core.cli.lookups import audit_command, logs_command, symbols_command
 from observer_core.cli.maintenance import app as maintenance
 from observer_core.cli.operator_name import login_name
 from observer_core.cli.output import status_lines, ticket_line
@@ -71,7 +72,7 @@ app.command("gaps")(gaps_command)
 app.command("symbols")(symbols_command)
 app.command("logs")(logs_command)
 app.command("audit")(audit_command)
-app.command("alerts")(alerts_command)
+app.add_typer(alerts, name="alerts")
 app.command("pauses")(pauses_command)
 
 Target = Annotated[str, typer.Argument(metavar="NAME", help="Process, as `observerctl status` names it.")]

@@ -1,10 +1,15 @@
 """The sender as a process, to a local webhook."""
 
+import email
+import email.header
 import json
+import os
+import socketserver
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +56,83 @@ def test_a_running_hub_alarms_the_webhook(webhook: Webhook) -> None:
         until(lambda: webhook.bodies, "the alarm arrives", deadline_s=50)
         assert "supervisor has not reported" in webhook.bodies[0]["message"]
         assert "json://" not in (hub.paths.logs / "system" / "hub.jsonl").read_text()
+
+
+class Mailbox(socketserver.ThreadingTCPServer):
+    """A mail server that takes everything and keeps it."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), MailSession)
+        self.mails: list[str] = []
+
+
+class MailSession(socketserver.StreamRequestHandler):
+    """As much of SMTP (RFC 5321) as a client needs to hand over a mail."""
+
+    def handle(self) -> None:
+        """Talk until QUIT."""
+        assert isinstance(self.server, Mailbox)
+        self._say("220 mailbox")
+        while line := self.rfile.readline():
+            word = line.decode().strip().upper()
+            if word == "DATA":
+                self._say("354 go on")
+                body = iter(self.rfile.readline, b".\r\n")
+                self.server.mails.append(b"".join(body).decode())
+            self._say("221 bye" if word == "QUIT" else "250 fine")
+            if word == "QUIT":
+                return
+
+    def _say(self, line: str) -> None:
+        self.wfile.write(f"{line}\r\n".encode())
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    with Mailbox() as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join(5)
+
+
+def test_a_message_reaches_a_mailbox(mailbox: Mailbox) -> None:
+    port = mailbox.server_address[1]
+    done = send(
+        f"mailto://127.0.0.1:{port}?from=observer@example.com&to=operator@example.com&mode=insecure&format=text"
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    (mail,) = mailbox.mails
+    message = email.message_from_string(mail)
+    assert message["To"] == "operator@example.com"
+    assert (
+        str(email.header.make_header(email.header.decode_header(message["Subject"]))) == "Observer: swing-0 is backoff"
+    )
+    texts = [part.get_payload(decode=True) for part in message.walk() if not part.is_multipart()]
+    assert any(b"since 09:00" in text for text in texts if isinstance(text, bytes))
+
+
+def test_the_test_command_says_whether_a_message_went(webhook: Webhook, tmp_path: Path) -> None:
+    def command(urls: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "OBSERVER_CONFIG_DIR": str(tmp_path),
+            "KIS_APP_KEY": "k" * 36,
+            "KIS_APP_SECRET": "s" * 180,
+            "OBSERVER_ALERT_URLS": urls,
+        }
+        arguments = [sys.executable, "-m", "observer_core.cli.observerctl", "alerts", "test"]
+        return subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    done = command(f"json://127.0.0.1:{webhook.server_port}/alerts")
+    assert (done.returncode, done.stdout) == (0, "sent to 1 addresses\n")
+    assert webhook.bodies[0]["title"] == "Observer: test"
+    assert command("").returncode == 2
+    refused = command("json://127.0.0.1:9/alerts")
+    assert refused.returncode == 1
+    assert "not sent" in refused.stderr

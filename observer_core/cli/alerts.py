@@ -1,0 +1,52 @@
+"""`observerctl alerts`: what is not over, and a message to prove that messages arrive.
+
+Separate because the second part sends: it needs the whole settings, with their addresses, and no running Observer.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+from typing import Annotated
+
+import typer
+
+from observer_core.cli.lookups import print_alerts
+from observer_core.errors import ConfigError
+from observer_core.services.alert_rules import Message
+from observer_core.services.alerts import deliver
+from observer_core.settings import load_settings
+
+FAILED = 1
+USAGE = 2
+
+app = typer.Typer(
+    invoke_without_command=True, rich_markup_mode=None, help="Alerts that are not over; `test` sends one."
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
+@app.callback()
+def list_alerts(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the alerts that are not over: since when, whether a message went out, who knows of them."""
+    if context.invoked_subcommand is None:
+        print_alerts(as_json)
+
+
+@app.command("test")
+def test_command() -> None:
+    """Send a message to every address of OBSERVER_ALERT_URLS; exit 0 only when it went."""
+    try:
+        settings = load_settings(os.environ)
+    except ConfigError as error:
+        print("\n".join(error.problems), file=sys.stderr)
+        raise typer.Exit(USAGE) from error
+    if not settings.alert_urls:
+        print("there is no address: set OBSERVER_ALERT_URLS", file=sys.stderr)
+        raise typer.Exit(USAGE)
+    words = f"This is a test from {socket.gethostname()}. Nothing is wrong."
+    if not asyncio.run(deliver(settings, Message("Observer: test", words), tries=1)):
+        print("not sent: the address is wrong, or nobody answers there", file=sys.stderr)
+        raise typer.Exit(FAILED)
+    print(f"sent to {len(settings.alert_urls)} addresses")
