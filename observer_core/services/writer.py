@@ -59,7 +59,7 @@ def run_postgres(context: ChildContext) -> int:
         return ExitCode.CONFIG
     dead_letters = DeadLetterFile(settings.paths.dead_letters, POSTGRES)
     dsn = settings.postgres_dsn
-    sink = PostgresSink(dsn, dead_letters, context.clock, make_schema=lambda: _make_schema(dsn))
+    sink = PostgresSink(dsn, dead_letters, context.clock, make_schema=lambda: _make_schema(dsn, context))
     return _run(context, sink, POSTGRES_POLICY, remember=lambda offsets: _remember(settings.paths, offsets))
 
 
@@ -77,19 +77,34 @@ def _remember(paths: Paths, offsets: Mapping[ShardName, Offset]) -> None:
         logger.warning("offsets not left for retention", extra={"error": str(error)})
 
 
-def _make_schema(dsn: Secret) -> None:
-    """Make the schema of an empty database in a short-lived process: the migration library is heavy."""
+def _make_schema(dsn: Secret, context: ChildContext) -> None:
+    """Make the schema of an empty database in a short-lived process: the migration library is heavy.
+
+    Progress is reported meanwhile: on a busy machine it may take longer than the supervisor waits for a sign of life.
+    """
     command = (sys.executable, "-m", "observer_core.cli.observerctl", "db", "upgrade")
     environment = {**os.environ, "OBSERVER_POSTGRES_DSN": dsn.reveal()}
     try:
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=_SCHEMA_TIMEOUT_S, check=False
-        )
-    except (OSError, subprocess.SubprocessError) as error:
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as upgrade:
+            output, errors = _await(upgrade, context)
+    except OSError as error:
         raise TransientSinkError(f"the schema could not be made: {type(error).__name__}") from error
-    if done.returncode != 0:
-        raise TransientSinkError(f"the schema could not be made: {done.stderr.strip()}")
-    logger.info("schema made", extra={"output": done.stdout.strip()})
+    if upgrade.returncode != 0:
+        raise TransientSinkError(f"the schema could not be made: {errors.strip()}")
+    logger.info("schema made", extra={"output": output.strip()})
+
+
+def _await(process: "subprocess.Popen[str]", context: ChildContext) -> tuple[str, str]:
+    deadline_ns = context.clock.monotonic_ns() + _SCHEMA_TIMEOUT_S * NS_PER_S
+    while True:
+        try:
+            return process.communicate(timeout=1.0)
+        except subprocess.TimeoutExpired:
+            context.report_progress()
+            if context.clock.monotonic_ns() > deadline_ns:
+                process.kill()
 
 
 class _StopWatch:

@@ -21,6 +21,9 @@ from tests.fixtures.postgres import query
 pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
 
 VICTIMS = ("swing-0", "scalp-0", "jsonl", "postgres", "hub", "swing-0", "maintenance")
+RECOVERY_LIMIT_S = 30.0
+"""Far more than it takes on a machine with nothing else to do."""
+
 UNDER_LOAD_S = 1.5
 
 
@@ -46,11 +49,21 @@ def check_bars(run: DemoRun) -> None:
             assert all_of_them > 30
 
 
+def wait_live(demo: DemoRun) -> None:
+    for _ in range(300):
+        view = demo.view()
+        if view is not None and view.writers and all(writer.state == "live" for writer in view.writers):
+            return
+        demo.wait(0.2)
+    raise AssertionError("the writers do not become live")
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[DemoRun]:
     with DemoRun(tmp_path / "demo", symbols=600) as demo:
         demo.start()
         demo.wait_collecting()
+        wait_live(demo)
         yield demo
 
 
@@ -59,7 +72,7 @@ def test_kills_one_after_the_other_under_load(run: DemoRun) -> None:
         run.wait(UNDER_LOAD_S)
         row = next(row for row in rows_of(run) if row.name == victim)
         kill = kill_and_await(run, row)
-        assert kill.recovery_s < 10
+        assert kill.recovery_s < RECOVERY_LIMIT_S
     run.wait(UNDER_LOAD_S)
     assert run.stop() == 0
 
