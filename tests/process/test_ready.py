@@ -16,7 +16,7 @@ from tests.chaos.system import ChaosSystem
 from tests.fixtures.small_volumes import Volume, mounted_all
 from tests.fixtures.universe_files import config_text, save_by_rename
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.process, pytest.mark.chaos, pytest.mark.timeout(900)]
 
 SYMBOLS = 240
 FALSE_WITHIN_S = 30.0
