@@ -90,6 +90,7 @@ def say(capsys: pytest.CaptureFixture[str], text: str) -> None:
         sys.stdout.write(f"\n{text}\n")
 
 
+@pytest.mark.chaos
 def test_a_rate_of_one_five_hundredth_is_alarmed_on_both_tracks_on_a_first_day(
     tmp_path: Path, webhook: Webhook, capsys: pytest.CaptureFixture[str]
 ) -> None:
