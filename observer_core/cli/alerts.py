@@ -3,7 +3,6 @@
 Separate because the second part sends: it needs the whole settings, with their addresses, and no running Observer.
 """
 
-import asyncio
 import os
 import socket
 import sys
@@ -13,8 +12,6 @@ import typer
 
 from observer_core.cli.lookups import print_alerts
 from observer_core.errors import ConfigError
-from observer_core.services.alert_rules import Message
-from observer_core.services.alerts import deliver
 from observer_core.settings import load_settings
 
 FAILED = 1
@@ -45,6 +42,12 @@ def test_command() -> None:
     if not settings.alert_urls:
         print("there is no address: set OBSERVER_ALERT_URLS", file=sys.stderr)
         raise typer.Exit(USAGE)
+    # Imported here: no other command of the program needs asyncio.
+    import asyncio
+
+    from observer_core.services.alert_rules import Message
+    from observer_core.services.alerts import deliver
+
     words = f"This is a test from {socket.gethostname()}. Nothing is wrong."
     if not asyncio.run(deliver(settings, Message("Observer: test", words), tries=1)):
         print("not sent: the address is wrong, or nobody answers there", file=sys.stderr)

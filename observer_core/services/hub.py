@@ -39,7 +39,7 @@ from observer_core.services.alerts import AlertDesk
 from observer_core.services.calendar_watch import CalendarWatch
 from observer_core.services.context import ChildContext
 from observer_core.services.hub_answers import OPERATOR, VIEWER, Colleagues, QuestionDesk
-from observer_core.services.hub_archive import GapArchive
+from observer_core.services.hub_archive import GapAndEventArchive
 from observer_core.services.hub_audit import AuditTrail
 from observer_core.services.hub_budgets import BudgetWatch
 from observer_core.services.hub_details import DetailDesk
@@ -69,7 +69,7 @@ UPKEEP_EVERY = 5
 """Timetable and backups are looked at at every fifth reading."""
 
 RECALL_S = 5.0
-"""Pause between two looks into the archive for gaps."""
+"""Pause between two looks into the archive for gaps and events."""
 
 _LOOK_UP_AFTER_S = 0.05
 """A question that takes longer waits for a file; the next one is answered meanwhile."""
@@ -153,7 +153,7 @@ class Hub:
             tasks = [
                 group.create_task(self._turn(sockets)),
                 group.create_task(self._read_machine()),
-                group.create_task(self._recall_gaps()),
+                group.create_task(self._recall()),
                 group.create_task(self._desk.keep_trail()),
                 group.create_task(self._details.keep_roster()),
                 group.create_task(self._answer(sockets.viewers, VIEWER)),
@@ -177,8 +177,7 @@ class Hub:
             now_ns = self._clock.now_ns()
             self._drain_statuses(sockets.status)
             self._count_viewers(sockets.publish)
-            for event in self._feed.drain(sockets.feed, now_ns):
-                self._state.add_event(event)
+            self._state.add_events(self._feed.drain(sockets.feed, now_ns))
             self._state.seen.leases = self._desk.leases.live(now_ns)
             self._state.seen.viewers = self._viewers
             if now_ns // NS_PER_S != self._second:
@@ -287,13 +286,23 @@ class Hub:
             turn += 1
             await asyncio.sleep(READINGS_S)
 
-    async def _recall_gaps(self) -> None:
-        """Take from the archive what an earlier hub saw, and what the stream lost since, for ever."""
-        archive = GapArchive(self._settings.data_dir)
+    async def _recall(self) -> None:
+        """Take from the archive what an earlier hub saw, and what the stream lost since, for ever.
+
+        The stream does lose: what a process publishes before its socket has met this hub's goes nowhere.
+        """
+        archive = GapAndEventArchive(self._settings.data_dir)
+        take_events = self._state.recall_events
         while True:
             now_ns = self._clock.now_ns()
+            events: list[Event] = []
             for line in await asyncio.to_thread(archive.read, now_ns):
-                self._feed.gaps.add(line, now_ns)
+                if isinstance(line, Event):
+                    events.append(line)
+                else:
+                    self._feed.gaps.add(line, now_ns)
+            take_events(sorted(events, key=_at_ns))
+            take_events = self._state.add_events
             await asyncio.sleep(RECALL_S)
 
     def _read_control(self) -> None:
@@ -376,6 +385,10 @@ async def _accompany(companion: Companion, current_view: Callable[[], SystemView
     except Exception:
         # Edge of a companion: its failure must not cost the hub its own work.
         logger.exception("companion of the hub failed")
+
+
+def _at_ns(event: Event) -> int:
+    return event.at_ns
 
 
 def _version() -> str:

@@ -1,4 +1,4 @@
-"""The gap records of the day as the archive holds them: what an earlier hub saw, and what this one missed.
+"""The gap records and events of the day as the archive holds them: what an earlier hub saw, and what this one missed.
 
 Separate from `hub_feed` because the archive is complete but later: it is read in a thread, a little at a time.
 """
@@ -13,7 +13,7 @@ import msgspec
 from observer_core.archive.layout import HOUR_NS, LIVE_SUFFIX, SEALED_SUFFIX, window_of
 from observer_core.clock import kst_day, kst_midnight_ns
 from observer_core.ids import ShardName
-from observer_core.messages import Track
+from observer_core.messages import Event, Track
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,17 @@ class GapLine(msgspec.Struct, frozen=True, gc=False):
     missed_volume: int | None = None
 
 
+class _EventLine(msgspec.Struct, frozen=True, gc=False):
+    kind: str
+    at_ns: int = 0
+    name: str = ""
+    severity: str = ""
+    subject: str = ""
+    text: str = ""
+
+
 _decoder = msgspec.json.Decoder(GapLine)
+_event_decoder = msgspec.json.Decoder(_EventLine)
 
 Line = TypeVar("Line")
 Pick: TypeAlias = Callable[[Iterable[bytes]], list[Line]]
@@ -84,6 +94,13 @@ class GapArchive(SystemArchive[GapLine]):
         super().__init__(archive, lambda: _Shared().gap_lines)
 
 
+class GapAndEventArchive(SystemArchive[GapLine | Event]):
+    """The gap records and the events."""
+
+    def __init__(self, archive: Path) -> None:
+        super().__init__(archive, lambda: _Shared().gaps_and_events)
+
+
 class _Shared:
     """Gap lines whose equal lists of symbols are one object.
 
@@ -97,6 +114,16 @@ class _Shared:
     def gap_lines(self, lines: Iterable[bytes]) -> list[GapLine]:
         """Return the gap records among some lines."""
         return [self._sharing(line) for raw in lines if (line := _gap_line(raw)) is not None]
+
+    def gaps_and_events(self, lines: Iterable[bytes]) -> list[GapLine | Event]:
+        """Return the gap records and the events among some lines, in their order."""
+        found: list[GapLine | Event] = []
+        for raw in lines:
+            if (line := _gap_line(raw)) is not None:
+                found.append(self._sharing(line))
+            elif (event := _event(raw)) is not None:
+                found.append(event)
+        return found
 
     def _sharing(self, line: GapLine) -> GapLine:
         symbols = self._symbols.setdefault(line.symbols, line.symbols)
@@ -142,3 +169,15 @@ def _gap_line(raw: bytes) -> GapLine | None:
     except msgspec.DecodeError:
         return None
     return line if line.kind == "gap" else None
+
+
+def _event(raw: bytes) -> Event | None:
+    if b'"event"' not in raw:
+        return None
+    try:
+        line = _event_decoder.decode(raw)
+    except msgspec.DecodeError:
+        return None
+    if line.kind != "event":
+        return None
+    return Event(at_ns=line.at_ns, name=line.name, severity=line.severity, subject=line.subject, text=line.text)

@@ -5,6 +5,7 @@ Separate from the sockets so that histories can be replayed in tests. The view c
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -56,6 +57,9 @@ REFRESH_NS = 5 * NS_PER_S
 STRANGER_KEPT_NS = 10 * NS_PER_S
 """A process that reports but that the supervisor does not know vanishes after this silence."""
 
+EVENTS_KNOWN = 5 * EVENTS_KEPT
+"""So many are recognised when the archive tells them again."""
+
 _Part = TypeVar("_Part", MarketView, GapView)
 
 
@@ -90,6 +94,7 @@ class HubState:
         self._backlogs: dict[str, Backlog] = {}
         self._writer_process: dict[str, str] = {}
         self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
+        self._known_events: dict[Event, None] = {}
         self._tickets: dict[str, TicketUpdate] = {}
         self._published_ns = 0
         self._errors: dict[str, RecentErrors] = {}
@@ -119,8 +124,26 @@ class HubState:
             self._backlogs[status.name].add(status.as_of_ns, status.lag_bytes)
 
     def add_event(self, event: Event) -> None:
-        """Take an event for the log; of a flood between two deltas only the newest are kept."""
+        """Take an event for the log, once; of a flood between two deltas only the newest are kept."""
+        if event in self._known_events:
+            return
+        self._known_events[event] = None
+        if len(self._known_events) > EVENTS_KNOWN:
+            del self._known_events[next(iter(self._known_events))]
         self._events.append(event)
+
+    def add_events(self, events: Sequence[Event]) -> None:
+        """Take several events, oldest first; the archive may tell again what the stream told before."""
+        for event in events:
+            self.add_event(event)
+
+    def recall_events(self, events: Sequence[Event]) -> None:
+        """Put what an earlier hub saw, oldest first, before the log; every client fetches the view anew."""
+        earlier = [event for event in events[-EVENTS_KEPT:] if event not in self._known_events]
+        self._known_events = dict.fromkeys((*earlier, *self._known_events))
+        log = (*earlier, *self.view.events)[-EVENTS_KEPT:]
+        if log != self.view.events:
+            self.view = msgspec.structs.replace(self.view, seq=self.view.seq + 1, events=log)
 
     def add_ticket(self, ticket: TicketUpdate) -> None:
         """Take the state of a command."""

@@ -121,6 +121,7 @@ def test_every_action_is_accepted() -> None:
         "drop_sessions": "abort", "freeze_sessions": True, "drop_connections": True, "expire_tokens": True,
         "forget_tokens": True, "expire_approvals": True, "vi": ["005930"], "halt": ["000660"], "resume": ["000660"],
         "block": ["000660"], "operation_code": "174", "encrypted_frame": True, "speed": 2.0,
+        "surge": ["005930"],
     }  # fmt: skip
     assert set(wanted) == set(Actions.__struct_fields__)
     with simulator("--open") as urls, httpx.Client(base_url=urls["control_url"], trust_env=False) as control:

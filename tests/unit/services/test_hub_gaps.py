@@ -7,8 +7,8 @@ import pytest
 import zstandard
 
 from observer_core.clock import kst_midnight_ns
-from observer_core.messages import Gap, Track
-from observer_core.services.hub_archive import GapArchive
+from observer_core.messages import Event, Gap, Track
+from observer_core.services.hub_archive import GapAndEventArchive, GapArchive, GapLine
 from observer_core.services.hub_gaps import NEWEST_SHOWN, GapBook
 
 DAY_NS = kst_midnight_ns(20261120)
@@ -111,3 +111,14 @@ def test_a_sealed_file_is_read_once_and_a_damaged_one_passed_over(tmp_path: Path
     archive = GapArchive(tmp_path)
     assert sorted(ids(archive, 10.5)) == ["a", "b", "c"]
     assert ids(archive, 10.6) == []
+
+
+def test_a_hub_reads_gaps_and_events_in_their_order_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "system/2026/11/20/10/maintenance.jsonl"
+    path.parent.mkdir(parents=True)
+    event = {"kind": "event", "at_ns": 5, "name": "universe_refused", "severity": "error", "subject": "u", "text": "7"}
+    path.write_text(archived("a") + json.dumps(event) + '\n{"kind":"usage"}\n{"kind":"event"\n')
+    gap_line, found = GapAndEventArchive(tmp_path).read(DAY_NS + int(10.5 * HOUR_NS))
+    assert isinstance(gap_line, GapLine)
+    assert gap_line.gap_id == "a"
+    assert found == Event(at_ns=5, name="universe_refused", severity="error", subject="u", text="7")

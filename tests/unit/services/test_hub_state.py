@@ -35,6 +35,35 @@ def test_a_process_without_a_word_of_its_own_is_shown_as_unknown() -> None:
     assert (row.next_start_ns, row.last_exit) == (at(5), "killed")
 
 
+def told(second: float) -> Event:
+    return Event(at_ns=at(second), name="clock_step", severity="error", subject="swing-0", text="set")
+
+
+def test_what_the_archive_tells_again_is_in_the_log_once() -> None:
+    state = HubState(blank_view())
+    state.add_events([told(1)])
+    state.add_events([told(0.5), told(1)])
+    state.advance(at(2))
+    state.add_events([told(0.5), told(1), told(3)])
+    state.advance(at(4))
+    assert state.view.events == (told(1), told(0.5), told(3))
+
+
+def test_the_log_of_an_earlier_hub_goes_before_this_ones_and_clients_fetch() -> None:
+    state = HubState(blank_view())
+    state.add_events([told(5)])
+    state.advance(at(5))
+    state.add_events([told(6)])
+    before = state.view
+    state.recall_events([told(1), told(2), told(5), told(6)])
+    delta = state.advance(at(6))
+    assert delta is not None
+    assert not follows(before, delta)
+    assert state.view.events == (told(1), told(2), told(5), told(6))
+    state.recall_events([told(1), told(6)])
+    assert state.view.seq == before.seq + 2, "nothing new: no number skipped"
+
+
 def test_only_rows_that_changed_are_sent() -> None:
     state = HubState(blank_view())
     state.add_tree(tree(1, report("swing-0"), report("swing-1", pid=101)))
