@@ -10,12 +10,9 @@ from typing import Annotated
 
 import typer
 
+from observer_core.cli.exits import FAILED, USAGE, exit_codes
 from observer_core.cli.lookups import print_alerts
-from observer_core.errors import ConfigError
 from observer_core.settings import load_settings
-
-FAILED = 1
-USAGE = 2
 
 app = typer.Typer(
     invoke_without_command=True, rich_markup_mode=None, help="Alerts that are not over; `test` sends one."
@@ -34,11 +31,8 @@ def list_alerts(context: typer.Context, as_json: AsJson = False) -> None:
 @app.command("test")
 def test_command() -> None:
     """Send a message to every address of OBSERVER_ALERT_URLS; exit 0 only when it went."""
-    try:
+    with exit_codes():
         settings = load_settings(os.environ)
-    except ConfigError as error:
-        print("\n".join(error.problems), file=sys.stderr)
-        raise typer.Exit(USAGE) from error
     if not settings.alert_urls:
         print("there is no address: set OBSERVER_ALERT_URLS", file=sys.stderr)
         raise typer.Exit(USAGE)

@@ -29,8 +29,8 @@ from observer_core.backup.commands import (
 )
 from observer_core.backup.pull import Place
 from observer_core.backup.restore import Places, below
+from observer_core.cli.exits import exit_codes
 from observer_core.clock import SystemClock
-from observer_core.errors import ConfigError
 from observer_core.ids import DayNumber
 from observer_core.settings import ClientSettings, load_client_settings
 
@@ -175,11 +175,8 @@ def write_tool(path: Path) -> None:
 
 
 def _run(command: Callable[[ClientSettings, Manner], int], as_json: bool) -> None:
-    try:
+    with exit_codes():
         settings = load_client_settings(os.environ)
-    except ConfigError as error:
-        print("\n".join(error.problems), file=sys.stderr)
-        raise typer.Exit(USAGE) from error
     code = guarded(lambda: command(settings, Manner(as_json, SystemClock())))
     if code:
         raise typer.Exit(code)

@@ -4,23 +4,21 @@ Separate from replay, which brings rows and leaves bars alone: after it, this ma
 """
 
 import os
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
+from observer_core.cli.exits import FAILED, exit_codes
 from observer_core.cli.output import table
 from observer_core.cli.replay import AsJson, day_range_ns
 from observer_core.clock import SystemClock, kst_day
-from observer_core.errors import ConfigError, ObserverError
+from observer_core.errors import ConfigError
 from observer_core.settings import load_client_settings
 
 if TYPE_CHECKING:
     from observer_core.sinks.bar_rebuild import RebuildFigures
 
-FAILED = 1
-USAGE = 2
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Bars of one and of ten minutes.")
 
@@ -38,14 +36,8 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Compare, write nothing.
 @app.command("rebuild")
 def rebuild_command(day: Day, source: SourceName = "journal", dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Make the bars of a day fit its records; bars whose window is not over are left to the writer."""
-    try:
+    with exit_codes():
         figures = _run(day, source, dry_run)
-    except ConfigError as error:
-        print("\n".join(error.problems), file=sys.stderr)
-        raise typer.Exit(USAGE) from error
-    except ObserverError as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(FAILED) from error
     if as_json:
         print(msgspec.json.encode(figures).decode())
     else:

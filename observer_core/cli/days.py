@@ -4,9 +4,6 @@ Works on the files: nothing has to run. Declaring a day anomalous is the one thi
 """
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -14,11 +11,12 @@ import typer
 
 from observer_core.archive.manifest import DayManifest, read_manifest
 from observer_core.archive.verdicts import DECLARED, add_rules, read_verdict
+from observer_core.cli.exits import exit_codes
 from observer_core.cli.operator_name import login_name
 from observer_core.cli.output import table
 from observer_core.cli.replay import day_range_ns
 from observer_core.clock import NS_PER_S, SystemClock, kst_datetime, kst_day
-from observer_core.errors import ConfigError, ObserverError
+from observer_core.errors import ConfigError
 from observer_core.ids import DayNumber
 from observer_core.market.calendar import Calendar
 from observer_core.messages import Gap, Track
@@ -29,8 +27,6 @@ from observer_core.settings import load_client_settings
 if TYPE_CHECKING:
     from observer_core.market.universe import Universe
 
-FAILED = 1
-USAGE = 2
 WORST_SHOWN = 10
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The days of the archive.")
@@ -59,7 +55,7 @@ class DaySummary(msgspec.Struct, frozen=True, kw_only=True):
 @app.command("show")
 def show_command(day: Day = "", as_json: AsJson = False) -> None:
     """List the days, or one with the completeness of its sweeps."""
-    with _exit_codes():
+    with exit_codes():
         paths = load_client_settings(os.environ).paths
         if day:
             summaries = [_with_completeness(paths, _summary(paths, _number(day)))]
@@ -90,7 +86,7 @@ def show_command(day: Day = "", as_json: AsJson = False) -> None:
 @app.command("declare")
 def declare_command(day: TheDay, reason: Reason) -> None:
     """Call a day anomalous: its raw data is kept longer."""
-    with _exit_codes():
+    with exit_codes():
         if not reason.strip():
             raise ConfigError("--reason is empty: say why")
         paths = load_client_settings(os.environ).paths
@@ -164,15 +160,3 @@ def _print_completeness(one: DaySummary) -> None:
     print(f"completeness of the sweeps, by time: {one.swept_percent:.4f} %")
     for symbol, share in one.least_swept.items():
         print(f"  {symbol} {share:.4f} %")
-
-
-@contextmanager
-def _exit_codes() -> Iterator[None]:
-    try:
-        yield
-    except ConfigError as error:
-        print("\n".join(error.problems), file=sys.stderr)
-        raise typer.Exit(USAGE) from error
-    except (ObserverError, OSError) as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(FAILED) from error

@@ -7,25 +7,21 @@ not take; the archive has it). Showing reads files only: nothing has to run.
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
+from observer_core.cli.exits import FAILED, exit_codes
 from observer_core.cli.output import table
 from observer_core.cli.replay import day_range_ns
 from observer_core.clock import SystemClock, kst_datetime
-from observer_core.errors import ConfigError, JournalError, ObserverError
 from observer_core.settings import ClientSettings, load_client_settings
 
 if TYPE_CHECKING:
     from observer_core.services.refusals import Refusal
     from observer_core.sinks.dead_letters import DeadLetter
 
-FAILED = 1
-USAGE = 2
 REFUSAL, LETTER = "refusal", "letter"
 _RAW_SHOWN = 60
 
@@ -109,7 +105,7 @@ def show_command(
 ) -> None:
     """List what was refused, with the reason; the payload on demand."""
     filters = Filters(shard=shard, symbol=symbol, stage=stage, reason=reason, number=number)
-    with _exit_codes():
+    with exit_codes():
         entries, damaged = _entries(load_client_settings(os.environ), day, filters)
         if as_json:
             for entry in entries:
@@ -134,7 +130,7 @@ def retry_command(
 ) -> None:
     """Parse and judge again; what is good now is recorded once, the rest stays. Run it as often as you like."""
     filters = Filters(shard=shard, symbol=symbol, stage=stage, reason=reason, number=number)
-    with _exit_codes():
+    with exit_codes():
         settings = load_client_settings(os.environ)
         figures = RetryFigures(dry_run=dry_run)
         entries, _ = _entries(settings, day, filters)
@@ -270,15 +266,3 @@ def _print(entries: list[Entry], *, with_raw: bool) -> None:
             print(f"    {entry.raw}")
     by_stage = Counter(entry.stage for entry in entries)
     print(f"{len(entries):,} refused" + "".join(f", {count:,} by {stage}" for stage, count in sorted(by_stage.items())))
-
-
-@contextmanager
-def _exit_codes() -> Iterator[None]:
-    try:
-        yield
-    except ConfigError as error:
-        print("\n".join(error.problems), file=sys.stderr)
-        raise typer.Exit(USAGE) from error
-    except (ObserverError, JournalError, OSError) as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(FAILED) from error

@@ -1,7 +1,6 @@
 """`observerctl export`: a day of the archive as Parquet files, for DuckDB, polars or pandas."""
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,14 +8,12 @@ import msgspec
 import typer
 
 from observer_core.backup.commands import Manner
+from observer_core.cli.exits import FAILED, exit_codes
 from observer_core.cli.replay import day_range_ns
 from observer_core.clock import SystemClock, kst_day
-from observer_core.errors import ConfigError, ObserverError
+from observer_core.errors import ConfigError
 from observer_core.ids import DayNumber
 from observer_core.settings import load_client_settings
-
-FAILED = 1
-USAGE = 2
 
 
 def export_command(
@@ -28,16 +25,10 @@ def export_command(
     as_json: Annotated[bool, typer.Option("--json", help="The manifest as JSON on standard output.")] = False,
 ) -> None:
     """Write the sealed records of a day as Parquet files with schema, quality columns and a manifest."""
-    try:
+    with exit_codes():
         if form != "parquet":
             raise ConfigError(f"--format {form}: say parquet")
         code = _run(DayNumber(kst_day(day_range_ns(day)[0])), to, raw, dry_run, as_json)
-    except ConfigError as error:
-        print("\n".join(error.problems), file=sys.stderr)
-        raise typer.Exit(USAGE) from error
-    except (ObserverError, OSError) as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(FAILED) from error
     if code:
         raise typer.Exit(code)
 

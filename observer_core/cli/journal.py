@@ -7,24 +7,22 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
+from observer_core.cli.exits import FAILED, exit_codes
 from observer_core.cli.output import table
 from observer_core.clock import kst_datetime
-from observer_core.errors import ConfigError, JournalError
+from observer_core.errors import JournalError
 from observer_core.journal.files import list_segments
 from observer_core.journal.reader import JournalReader
 from observer_core.journal.verify import SegmentFacts, examine_segments, read_batches
 from observer_core.messages import Batch, decode_batch
 from observer_core.settings import load_client_settings
 
-FAILED = 1
-USAGE = 2
 _POLL_S = 0.2
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The write-ahead journals of the shards.")
@@ -41,14 +39,14 @@ Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until interr
 @app.command("ls")
 def list_command(shard: Shard = "", as_json: AsJson = False) -> None:
     """List segments: size, batches, records, numbers and times."""
-    with _exit_codes():
+    with exit_codes():
         _print([facts for directory in _directories(shard) for facts in examine_segments(directory)], as_json)
 
 
 @app.command("verify")
 def verify_command(shard: Shard = "", as_json: AsJson = False) -> None:
     """Check every frame and every number; exit code 1 when anything is damaged or missing."""
-    with _exit_codes():
+    with exit_codes():
         segments = records = 0
         faulty: list[SegmentFacts] = []
         for directory in _directories(shard):
@@ -71,7 +69,7 @@ def verify_command(shard: Shard = "", as_json: AsJson = False) -> None:
 @app.command("tail")
 def tail_command(shard: OneShard, lines: Lines = 10, follow: Follow = False) -> None:
     """Print the newest records as JSON lines."""
-    with _exit_codes():
+    with exit_codes():
         (directory,) = _directories(shard)
         newest: list[bytes] = []
         for name in reversed(list_segments(directory)):
@@ -159,15 +157,3 @@ def _print(found: list[SegmentFacts], as_json: bool) -> None:
     ]
     head = ("shard", "segment", "bytes", "batches", "records", "numbers", "from", "until", "problems")
     print("\n".join(table(head, rows, frozenset({"bytes", "batches", "records"}))))
-
-
-@contextmanager
-def _exit_codes() -> Iterator[None]:
-    try:
-        yield
-    except ConfigError as error:
-        print("\n".join(error.problems), file=sys.stderr)
-        raise typer.Exit(USAGE) from error
-    except (JournalError, OSError) as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(FAILED) from error

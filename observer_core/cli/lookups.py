@@ -5,24 +5,19 @@ Asks the hub as the console does; a symbol's reasons are at `observerctl explain
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Annotated, Any, NoReturn
 
 import msgspec
 import typer
 
 from observer_core.bus.request import Requester, new_request_id
+from observer_core.cli.exits import FAILED, exit_codes
 from observer_core.cli.output import duration, size, table
 from observer_core.clock import SystemClock, kst_datetime
 from observer_core.details import PINNED, STREAMED, SymbolRow, Why, symbol_rows
-from observer_core.errors import ConfigError, LinkError
 from observer_core.settings import load_client_settings
 from observer_core.view import Answer, GetAudit, GetLog, GetSymbols, GetView, Question, SystemView
-
-FAILED = 1
-USAGE = 2
-NOBODY = 3
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Contains = Annotated[str, typer.Option("--contains", help="Only lines with these words; !word turns it round.")]
@@ -137,23 +132,11 @@ def _view() -> SystemView:
 
 
 def _asked(question: Question) -> Answer:
-    with _exit_codes(), Requester(load_client_settings(os.environ).paths.viewer_endpoint, SystemClock()) as requester:
+    with exit_codes(), Requester(load_client_settings(os.environ).paths.viewer_endpoint, SystemClock()) as requester:
         answer = requester.ask(question)
     if answer.error is not None:
         _fail(answer.error)
     return answer
-
-
-@contextmanager
-def _exit_codes() -> Iterator[None]:
-    try:
-        yield
-    except LinkError as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(NOBODY) from error
-    except ConfigError as error:
-        print("\n".join(error.problems), file=sys.stderr)
-        raise typer.Exit(USAGE) from error
 
 
 def _time(at_ns: int) -> str:

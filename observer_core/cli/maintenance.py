@@ -4,7 +4,6 @@ Works on the files and only reads: nothing has to run, and whatever runs is not 
 """
 
 import os
-import sys
 from typing import Annotated
 
 import msgspec
@@ -12,14 +11,12 @@ import typer
 
 from observer_core.archive.day_retention import as_date, decide
 from observer_core.archive.standing import archived_days
+from observer_core.cli.exits import exit_codes
 from observer_core.cli.output import backup_line, table, task_table
 from observer_core.clock import SystemClock, kst_day
-from observer_core.errors import ConfigError
 from observer_core.paths import Paths
 from observer_core.services.hub_upkeep import read_upkeep
 from observer_core.settings import load_client_settings
-
-USAGE = 2
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The daily tasks: what ran, what comes next.")
 
@@ -60,8 +57,5 @@ def retention(as_json: AsJson = False) -> None:
 
 
 def _paths() -> Paths:
-    try:
+    with exit_codes():
         return load_client_settings(os.environ).paths
-    except ConfigError as error:
-        print("\n".join(error.problems), file=sys.stderr)
-        raise typer.Exit(USAGE) from error

@@ -21,6 +21,7 @@ from observer_core.cli.backup import app as backup
 from observer_core.cli.bars import app as bars
 from observer_core.cli.days import app as days
 from observer_core.cli.dlq import app as letters
+from observer_core.cli.exits import FAILED, exit_codes
 from observer_core.cli.export import export_command
 from observer_core.cli.journal import app as journal
 from observer_core.cli.lookups import audit_command, logs_command, symbols_command
@@ -38,10 +39,6 @@ from observer_core.messages import TicketUpdate
 from observer_core.orders import Errand, Verb
 from observer_core.settings import ClientSettings, Secret, load_client_settings
 from observer_core.view import AcquireLease, Answer, Command, GetTicket, GetView, SystemView
-
-FAILED = 1
-USAGE = 2
-NOBODY = 3
 
 _LEASE_S = 30
 _WATCH_S = 1.0
@@ -108,7 +105,7 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Print again every second until interrupted.")] = False,
 ) -> None:
     """Show every process, writer and disk, gaps, budgets and the newest events."""
-    with _exit_codes():
+    with exit_codes():
         settings, clock = load_client_settings(os.environ), SystemClock()
         if not watch:
             _show(_fetch_view(settings, clock), clock, as_json=as_json, compact=not sys.stdout.isatty())
@@ -166,7 +163,7 @@ def acknowledge(
 @app.command()
 def ticket(ticket_id: Annotated[str, typer.Argument(metavar="TICKET")]) -> None:
     """Say what became of a command."""
-    with _exit_codes(), Requester(load_client_settings(os.environ).paths.viewer_endpoint, SystemClock()) as requester:
+    with exit_codes(), Requester(load_client_settings(os.environ).paths.viewer_endpoint, SystemClock()) as requester:
         _finish(_ticket_of(requester.ask(GetTicket(request_id=new_request_id(), ticket=ticket_id))))
 
 
@@ -185,7 +182,7 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="The explanation as JSON.")] = False,
 ) -> None:
     """Say why a process, a symbol or a gap is in its state, and what to do next."""
-    with _exit_codes():
+    with exit_codes():
         from observer_core.cli.explain import print_explanation
 
         found = print_explanation(subject, as_json=as_json)
@@ -196,7 +193,7 @@ def explain(
 @database.command("upgrade")
 def upgrade_database(revision: Annotated[str, typer.Argument(metavar="REVISION")] = "head") -> None:
     """Bring the schema up to a revision; nothing happens when it is there already."""
-    with _exit_codes(ConfigError):
+    with exit_codes(ConfigError):
         # Imported here: Alembic and SQLAlchemy would cost every other command its quick start.
         from observer_core.cli.db import upgrade
 
@@ -206,7 +203,7 @@ def upgrade_database(revision: Annotated[str, typer.Argument(metavar="REVISION")
 @database.command("check")
 def check_database() -> None:
     """Say what is wrong with the database; exit code 1 if anything is."""
-    with _exit_codes(ConfigError):
+    with exit_codes(ConfigError):
         from observer_core.cli.db import check
 
         problems = check(_dsn())
@@ -226,7 +223,7 @@ def _dsn() -> Secret:
 
 def _order(verb: Verb | Errand, name: str, reason: str, operator: str, wait_s: float, count: int | None = None) -> None:
     """Take a lease, give one order, give the lease back; then wait for its end if asked to."""
-    with _exit_codes():
+    with exit_codes():
         clock = SystemClock()
         who = operator or login_name()
         paths = load_client_settings(os.environ).paths
@@ -323,19 +320,6 @@ def _show(view: SystemView, clock: Clock, *, as_json: bool, compact: bool) -> No
         return
     text = msgspec.json.encode(view)
     print((text if compact else msgspec.json.format(text, indent=2)).decode(), flush=True)
-
-
-@contextmanager
-def _exit_codes(*failures: type[Exception]) -> Iterator[None]:
-    """Turn the product's errors into words and exit codes; `failures` are answers of a peer, not wrong settings."""
-    try:
-        yield
-    except LinkError as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(NOBODY) from error
-    except ConfigError as error:
-        print("\n".join(error.problems), file=sys.stderr)
-        raise typer.Exit(FAILED if isinstance(error, failures) else USAGE) from error
 
 
 if __name__ == "__main__":

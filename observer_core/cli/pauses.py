@@ -5,7 +5,6 @@ tells the truth about a version that writes nothing down. Works on the files; no
 """
 
 import os
-import sys
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 import typer
 
+from observer_core.cli.exits import exit_codes
 from observer_core.cli.output import table
 from observer_core.clock import KST, NS_PER_S, SystemClock, kst_datetime
 from observer_core.errors import ConfigError
@@ -21,7 +21,6 @@ from observer_core.messages import Book, Quote, Trade
 from observer_core.settings import load_client_settings
 from observer_core.sinks.replay_sources import Range, archive_source
 
-USAGE = 2
 LEAD_NS = 10 * NS_PER_S
 """Looked at before the instant asked for: a pause is measured from the last observation before it."""
 
@@ -46,12 +45,9 @@ class Pause(NamedTuple):
 
 def pauses_command(since: Since, as_json: AsJson = False) -> None:
     """Show the longest time without an observation since an instant, by shard."""
-    try:
+    with exit_codes():
         data = load_client_settings(os.environ).paths.data
         since_ns = _instant_ns(since)
-    except ConfigError as error:
-        print("\n".join(error.problems), file=sys.stderr)
-        raise typer.Exit(USAGE) from error
     received = _received_ns(Range(since_ns - LEAD_NS, SystemClock().now_ns()), data)
     found = [pause for shard, times in sorted(received.items()) if (pause := longest_pause(shard, times)) is not None]
     if as_json:

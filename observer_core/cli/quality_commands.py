@@ -4,26 +4,20 @@ Work on the files and only read: nothing has to run, and whatever runs is not di
 """
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import msgspec
 import typer
 
+from observer_core.cli.exits import exit_codes
 from observer_core.cli.output import table
 from observer_core.clock import NS_PER_S, SystemClock, kst_datetime
-from observer_core.errors import ConfigError
 from observer_core.http.symbols import SymbolCompleteness
 from observer_core.quality.severity import severity_of
 from observer_core.services.calendar_watch import CalendarWatch
 from observer_core.services.hub_archive import GapArchive, GapLine
 from observer_core.services.symbol_completeness import DayCompleteness, newest_gaps
 from observer_core.settings import load_client_settings
-
-FAILED = 1
-USAGE = 2
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Reason = Annotated[str, typer.Option("--reason", help="Only gaps of this reason, such as continuity or stream_cut.")]
@@ -37,7 +31,7 @@ def gaps_command(
     reason: Reason = "", only_open: OnlyOpen = False, completeness: Completeness = False, as_json: AsJson = False
 ) -> None:
     """List the gap records of the present Korean day: when, why, which symbols, how much is missing."""
-    with _exit_codes():
+    with exit_codes():
         clock = SystemClock()
         now_ns, paths = clock.now_ns(), load_client_settings(os.environ).paths
         if completeness:
@@ -97,15 +91,3 @@ def _print_gaps(gaps: list[GapLine], now_ns: int, as_json: bool) -> None:
     ]
     head = ("from", "length", "severity", "reason", "symbols", "volume", "detail")
     print("\n".join(table(head, rows, frozenset({"length", "volume"}))))
-
-
-@contextmanager
-def _exit_codes() -> Iterator[None]:
-    try:
-        yield
-    except ConfigError as error:
-        print("\n".join(error.problems), file=sys.stderr)
-        raise typer.Exit(USAGE) from error
-    except OSError as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(FAILED) from error

@@ -12,14 +12,13 @@ from typing import Annotated
 import msgspec
 import typer
 
+from observer_core.cli.exits import FAILED, exit_codes
 from observer_core.clock import KST, NS_PER_S, Clock, SystemClock, kst_midnight_ns
-from observer_core.errors import ConfigError, JournalError, ObserverError
+from observer_core.errors import ConfigError
 from observer_core.settings import Secret, load_client_settings
 
 _ONE_DAY_NS = 24 * 3600 * NS_PER_S
 _FOR_EVER_NS = 1 << 62
-FAILED = 1
-USAGE = 2
 
 Day = Annotated[str, typer.Option("--day", metavar="YYYY-MM-DD", help="One Korean day.")]
 From = Annotated[str, typer.Option("--from", metavar="TIME", help="First instant, ISO; Korean time without a zone.")]
@@ -42,7 +41,7 @@ def replay_command(
     as_json: AsJson = False,
 ) -> None:
     """Insert into Postgres whatever of a range is missing there; run it as often as you like."""
-    try:
+    with exit_codes():
         wanted = _range_ns(day, first, until)
         settings = load_client_settings(os.environ)
         if settings.postgres_dsn is None:
@@ -55,12 +54,6 @@ def replay_command(
             "backup": store or settings.paths.backups,
         }[source]
         rejected = _run((source, place), settings.postgres_dsn, wanted, dry_run, as_json)
-    except ConfigError as error:
-        print("\n".join(error.problems), file=sys.stderr)
-        raise typer.Exit(USAGE) from error
-    except (ObserverError, JournalError) as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(FAILED) from error
     if rejected:
         raise typer.Exit(FAILED)
 

@@ -5,8 +5,6 @@ Pins are orders about the universe: `observerctl universe pin SYMBOL`.
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -14,16 +12,13 @@ import msgspec
 import typer
 
 from observer_core.bus.request import Requester, new_request_id
+from observer_core.cli.exits import FAILED, exit_codes
 from observer_core.cli.output import duration, table
 from observer_core.clock import NS_PER_S, SystemClock, kst_datetime
-from observer_core.errors import ConfigError, LinkError
 from observer_core.scalp.config import TEMPLATE, parse_scalp_config
 from observer_core.settings import load_client_settings
 from observer_core.view import GetView, SlotView
 
-FAILED = 1
-USAGE = 2
-NOBODY = 3
 LOSERS_SHOWN = 10
 
 app = typer.Typer(
@@ -38,7 +33,7 @@ def show(context: typer.Context, as_json: AsJson = False) -> None:
     """Show who holds the tick slots and since when, the newest candidates that got none, and the mitigation."""
     if context.invoked_subcommand is not None:
         return
-    with _exit_codes():
+    with exit_codes():
         clock = SystemClock()
         with Requester(load_client_settings(os.environ).paths.viewer_endpoint, clock) as requester:
             view = requester.ask(GetView(request_id=new_request_id())).view
@@ -58,7 +53,7 @@ def template() -> None:
 @app.command()
 def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A scalp.toml to be.")]) -> None:
     """Say what is wrong with a file, with its lines, before it is put in force."""
-    with _exit_codes():
+    with exit_codes():
         parse_scalp_config(file.read_bytes(), file.name)
         print(f"{file.name} is valid")
 
@@ -91,18 +86,3 @@ def slot_lines(slots: SlotView, now_ns: int) -> list[str]:
         *table(head, rows, frozenset({"SCORE", "HELD", "DWELL LEFT", "LAST TICK"})),
         *(["", *table(("GOT NONE", "SYMBOL", "TRIGGER", "SCORE", "REASON"), losers)] if losers else []),
     ]
-
-
-@contextmanager
-def _exit_codes() -> Iterator[None]:
-    try:
-        yield
-    except ConfigError as error:
-        print("\n".join(error.problems), file=sys.stderr)
-        raise typer.Exit(USAGE) from error
-    except LinkError as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(NOBODY) from error
-    except OSError as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(FAILED) from error

@@ -8,7 +8,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -16,6 +15,7 @@ import msgspec
 import typer
 
 from observer_core.bus.request import Requester, new_request_id
+from observer_core.cli.exits import FAILED, NOBODY, exit_codes
 from observer_core.cli.operator_name import login_name
 from observer_core.cli.output import table
 from observer_core.clock import NS_PER_S, SystemClock, kst_datetime
@@ -42,9 +42,6 @@ from observer_core.view import GetView
 if TYPE_CHECKING:
     from observer_core.services.universe_preview import Preview
 
-FAILED = 1
-USAGE = 2
-NOBODY = 3
 
 _POLL_S = 0.1
 _VERIFY_S = 15.0
@@ -63,7 +60,7 @@ Symbols = Annotated[list[str], typer.Argument(metavar="SYMBOL...")]
 def show(as_json: AsJson = False) -> None:
     """Show the universe in force, what each rule dropped, the pins, and the last change."""
     paths = _paths()
-    with _usage():
+    with exit_codes():
         universe, assignment = in_force(paths)
     outcome = read_outcome(paths)
     if as_json:
@@ -163,17 +160,8 @@ def _unlisted(paths: Paths, symbols: tuple[str, ...]) -> list[str]:
     return sorted(set(symbols) - codes)
 
 
-@contextmanager
-def _usage() -> Iterator[None]:
-    try:
-        yield
-    except ConfigError as error:
-        print("\n".join(error.problems), file=sys.stderr)
-        raise typer.Exit(USAGE) from error
-
-
 def _paths() -> Paths:
-    with _usage():
+    with exit_codes():
         return load_client_settings(os.environ).paths
 
 

@@ -7,26 +7,21 @@ import os
 import socketserver
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fixtures.hub import HubProcess, short_directory, until
-from tests.fixtures.webhook import Webhook
+from tests.fixtures.webhook import Webhook, serving
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
 def webhook() -> Iterator[Webhook]:
-    with Webhook() as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with Webhook() as server, serving(server):
         yield server
-        server.shutdown()
-        thread.join(5)
 
 
 def send(url: str) -> subprocess.CompletedProcess[bytes]:
@@ -92,12 +87,8 @@ class MailSession(socketserver.StreamRequestHandler):
 
 @pytest.fixture
 def mailbox() -> Iterator[Mailbox]:
-    with Mailbox() as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with Mailbox() as server, serving(server):
         yield server
-        server.shutdown()
-        thread.join(5)
 
 
 def test_a_message_reaches_a_mailbox(mailbox: Mailbox) -> None:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import zstandard
 
 from observer_core.clock import NS_PER_S
 from observer_core.messages import Event
 from tests.chaos.system import ChaosSystem
+from tests.completeness_day.account import lines_of
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
 
@@ -53,18 +53,6 @@ def system(tmp_path: Path) -> Iterator[ChaosSystem]:
         yield running
 
 
-def _lines(directory: Path) -> Iterator[Line]:
-    for path in sorted(directory.rglob("*.jsonl*")):
-        if path.suffix == ".zst":
-            with path.open("rb") as raw:
-                data = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True).read()
-        elif path.suffix == ".jsonl" and not path.with_name(f"{path.name}.zst").exists():
-            data = path.read_bytes()
-        else:
-            continue
-        yield from map(json.loads, data.splitlines())
-
-
 def _trade(line: Line) -> Trade:
     return Trade(line["symbol"], line["volume"], line["cumulative_volume"])
 
@@ -83,12 +71,12 @@ def _account(system: ChaosSystem) -> Account:
             outages.append((ended_ns, line["sent_ns"] + 3 * NS_PER_S))
     data = system.paths.data
     archived = [
-        (_trade(line), tuple(line.get("reasons", ()))) for line in _lines(data / "scalp") if line["kind"] == "trade"
+        (_trade(line), tuple(line.get("reasons", ()))) for line in lines_of(data / "scalp") if line["kind"] == "trade"
     ]
     arrived = {trade for trade, _ in archived}
     withheld += [(trade, at_ns) for trade, at_ns in lost_in_transit if trade not in arrived]
     gaps: dict[str, Line] = {}
-    for line in _lines(data / "system"):
+    for line in lines_of(data / "system"):
         if line["kind"] == "gap" and (line["gap_id"] not in gaps or line["seq"] > gaps[line["gap_id"]]["seq"]):
             gaps[line["gap_id"]] = line
     return Account(sent, withheld, archived, gaps, outages)
@@ -151,7 +139,7 @@ def _disturb(system: ChaosSystem) -> None:
     system.sleep(5)
     system.knobs(drop_sessions="abort")
     system.sleep(4)
-    busy = Counter(line["symbol"] for line in _lines(system.paths.data / "scalp") if line["kind"] == "trade")
+    busy = Counter(line["symbol"] for line in lines_of(system.paths.data / "scalp") if line["kind"] == "trade")
     system.knobs(silent_symbols=[symbol for symbol, _ in busy.most_common(3)])
     system.sleep(3)
     system.knobs(silent_symbols=[], vi=[busy.most_common(5)[4][0]], frame_width=48)

@@ -6,7 +6,6 @@ a strict parser dropped a day. Each is a fault of the exchange; each must be tol
 
 import json
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
@@ -24,7 +23,7 @@ from tests.completeness_day.account import Line, lines_of
 from tests.completeness_day.judge import missing_volume
 from tests.fixtures.loopback_tree import LoopbackTree, moment
 from tests.fixtures.supervised import until
-from tests.fixtures.webhook import Webhook
+from tests.fixtures.webhook import Webhook, serving
 from tests.soak.measures import fault
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
@@ -41,12 +40,8 @@ BOOK_WIDTHS = (59, 62, 64)
 
 @pytest.fixture
 def webhook() -> Iterator[Webhook]:
-    with Webhook() as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with Webhook() as server, serving(server):
         yield server
-        server.shutdown()
-        thread.join(5)
 
 
 def events(tree: LoopbackTree, name: str, since_ns: int = 0) -> list[Event]:
