@@ -7,9 +7,15 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
+import httpx
+
+from observer_core.clock import SystemClock, kst_datetime
+from observer_core.market.sessions import Phase
 from observer_core.pacing.connect import CONNECTS, WINDOW_S
+from supervisor.demo import free_ports
 from tests.fixtures.loopback_tree import LoopbackTree, moment
 from tests.fixtures.supervised import until
 from tests.soak.measures import counts, fault, limit_in_force, sweeps
@@ -146,7 +152,51 @@ def _tree(directory: Path) -> LoopbackTree:
     )
 
 
+def closed_hour(directory: Path, duration_s: float) -> str:
+    """Leave a system alone while its market is closed: it is ready once, and from then on at every look."""
+    (port,) = free_ports(1)
+    today = kst_datetime(SystemClock().now_ns()).date()
+    days = [today, today + timedelta(days=1)]
+    (directory / "config").mkdir(parents=True)
+    (directory / "config" / "calendar_overrides.toml").write_text(
+        "".join(f'[[day]]\nday = {day}\naction = "close"\nreason = "closed for the soak"\n' for day in days)
+    )
+    holidays = tuple(word for day in days for word in ("--holiday", str(day)))
+    environment = {"OBSERVER_FORCE_OPEN": "false", "OBSERVER_HTTP_PORT": str(port)}
+    tree = LoopbackTree(
+        directory,
+        symbols=SYMBOLS,
+        swing_shards=SHARDS,
+        always_open=False,
+        exchange=holidays,
+        environment=environment,
+    )
+    with tree, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=5, trust_env=False) as client:
+        until(lambda: _readiness(client)[0] == httpx.codes.OK, "not ready within 60 s", tree.log, deadline_s=60)
+        end_s, looks, never = moment() + duration_s, 0, ""
+        while moment() < end_s:
+            status, never = _readiness(client)
+            looks += 1
+            assert status == httpx.codes.OK, f"look {looks}: {status} {never}"
+            time.sleep(1.0)
+        view = tree.view()
+        assert view is not None
+        assert view.market.phase == Phase.CLOSED, view.market.phase
+        restarts = sum(row.restarts for row in view.processes)
+        line = f"{looks} looks in {duration_s:.0f} s, /ready never false, {restarts} restarts, {view.gaps.today} gaps"
+        assert restarts == view.gaps.today == 0, line
+        return line
+
+
+def _readiness(client: httpx.Client) -> tuple[int, str]:
+    try:
+        answer = client.get("/ready")
+    except httpx.TransportError as error:
+        return 0, str(error)
+    return answer.status_code, answer.text
+
+
 LEGS: dict[str, Callable[[Path, float], str]] = {
     leg.__name__.replace("_", "-"): leg
-    for leg in (rate_budget, random_refusals, lowered_limit, crash_after_connect, cut_after_connect)
+    for leg in (rate_budget, random_refusals, lowered_limit, crash_after_connect, cut_after_connect, closed_hour)
 }
