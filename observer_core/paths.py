@@ -101,6 +101,11 @@ class Paths:
         return self.state / "locks"
 
     @property
+    def alerts(self) -> Path:
+        """Return the incidents that somebody was told of, and the messages still to be sent."""
+        return self.state / "alerts.json"
+
+    @property
     def replay(self) -> Path:
         """Return what is replayed into this data directory; it exists in those of replays only."""
         return self.state / "replay.json"

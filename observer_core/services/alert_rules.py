@@ -7,6 +7,8 @@ Messages that fall into quiet hours or above the hourly limit are told together,
 from collections import deque
 from typing import NamedTuple
 
+import msgspec
+
 from observer_core.clock import NS_PER_S, kst_datetime
 from observer_core.http.readiness import readiness
 from observer_core.view import AlertRow, SystemView
@@ -34,13 +36,23 @@ class Condition(NamedTuple):
     text: str
 
 
-class _Incident(NamedTuple):
+class Incident(NamedTuple):
+    """A condition that holds, or held a moment ago."""
+
     text: str
     since_ns: int
     seen_ns: int
     told: bool
     acknowledged_by: str = ""
     reason: str = ""
+
+
+class AlertMemory(msgspec.Struct, frozen=True, kw_only=True):
+    """What a later life has to know: incidents somebody was told of or knows of, and what is still to be said."""
+
+    incidents: dict[str, Incident] = {}
+    waiting: tuple[Message, ...] = ()
+    sent_ns: tuple[int, ...] = ()
 
 
 class QuietHours(NamedTuple):
@@ -86,13 +98,14 @@ def _key(text: str) -> str:
 
 
 class Alarms:
-    """The incidents of this process's life."""
+    """The incidents, over the lives of the process that looks."""
 
     def __init__(self, quiet: QuietHours | None = None, limit_per_h: int = 20, backup_age_s: float = 0.0) -> None:
+        """Begin with nothing; what an earlier life knew comes by `recall`."""
         self._backup_age_s = backup_age_s
         self._quiet = quiet or QuietHours()
         self._limit_per_h = limit_per_h
-        self._incidents: dict[str, _Incident] = {}
+        self._incidents: dict[str, Incident] = {}
         self._waiting: list[Message] = []
         self._sent_ns: deque[int] = deque()
 
@@ -100,11 +113,28 @@ class Alarms:
         """Take a view; return what is to be sent now."""
         for condition in conditions(view, now_ns, self._backup_age_s):
             known = self._incidents.get(condition.key)
-            incident = known or _Incident("", now_ns, now_ns, told=False)
+            incident = known or Incident("", now_ns, now_ns, told=False)
             self._incidents[condition.key] = incident._replace(text=condition.text, seen_ns=now_ns)
         for key, incident in list(self._incidents.items()):
             self._judge(key, incident, now_ns)
         return self._released(now_ns)
+
+    def memory(self) -> AlertMemory:
+        """Return what a later life has to know."""
+        return AlertMemory(
+            incidents={key: one for key, one in self._incidents.items() if one.told or one.acknowledged_by},
+            waiting=tuple(self._waiting),
+            sent_ns=tuple(self._sent_ns),
+        )
+
+    def recall(self, memory: AlertMemory, now_ns: int) -> None:
+        """Go on where an earlier life ended: what it told of is told again only when it is over.
+
+        The incidents count as seen now, because a view that was just begun does not show all that is wrong.
+        """
+        self._incidents = {key: one._replace(seen_ns=now_ns) for key, one in memory.incidents.items()}
+        self._waiting = list(memory.waiting)
+        self._sent_ns = deque(memory.sent_ns)
 
     def rows(self) -> tuple[AlertRow, ...]:
         """Return the incidents, the newest first."""
@@ -129,7 +159,7 @@ class Alarms:
         self._incidents[key] = incident._replace(acknowledged_by=who, reason=reason)
         return True
 
-    def _judge(self, key: str, incident: _Incident, now_ns: int) -> None:
+    def _judge(self, key: str, incident: Incident, now_ns: int) -> None:
         gone_s = (now_ns - incident.seen_ns) / NS_PER_S
         held_s = (incident.seen_ns - incident.since_ns) / NS_PER_S
         if not incident.told:

@@ -1,6 +1,7 @@
 """Alerts: the rules over the hub's view every few seconds, each message sent by a process of its own.
 
 Runs beside the hub as a companion, because the hub's view is the input; its failure costs the hub nothing.
+A message is sent at least once: a hub that dies while it sends leaves it to the next.
 """
 
 import asyncio
@@ -11,7 +12,8 @@ from collections.abc import Callable
 import msgspec
 
 from observer_core.clock import Clock
-from observer_core.services.alert_rules import Alarms, Message, QuietHours
+from observer_core.journal.files import replace_durably
+from observer_core.services.alert_rules import Alarms, AlertMemory, Message, QuietHours
 from observer_core.services.alert_sender import Dispatch
 from observer_core.settings import Settings
 from observer_core.view import AlertRow, SystemView
@@ -24,8 +26,14 @@ TRIES = 3
 SENDER = "observer_core.services.alert_sender"
 
 
+class _Kept(AlertMemory, frozen=True, kw_only=True):
+    """The form of the file: a message stays in it until it went or was given up."""
+
+    unsent: tuple[Message, ...] = ()
+
+
 class AlertDesk:
-    """The incidents of this hub's life; messages go out only where an address is configured."""
+    """The incidents, kept over restarts of the hub; messages go out only where an address is configured."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
@@ -33,15 +41,22 @@ class AlertDesk:
         self._alarms = Alarms(
             QuietHours(*settings.alert_quiet_minutes), settings.alert_limit_per_h, settings.backup_age_s
         )
+        self._unsent: asyncio.Queue[Message] = asyncio.Queue()
+        self._sending: tuple[Message, ...] = ()
+        self._written: object = None
 
     async def run(self, current_view: Callable[[], SystemView]) -> None:
         """Look at the view every few seconds, for ever; sending waits for nothing and holds up nothing."""
-        messages: asyncio.Queue[Message] = asyncio.Queue()
+        self._recall()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._send_all(messages))
+            group.create_task(self._send_all())
             while True:
-                for message in self._alarms.look(current_view(), self._clock.now_ns()):
-                    messages.put_nowait(message)
+                messages = self._alarms.look(current_view(), self._clock.now_ns())
+                if self._settings.alert_urls:
+                    self._sending += tuple(messages)
+                    for message in messages:
+                        self._unsent.put_nowait(message)
+                await self._remember()
                 await asyncio.sleep(LOOK_EVERY_S)
 
     def rows(self) -> tuple[AlertRow, ...]:
@@ -56,11 +71,39 @@ class AlertDesk:
         """Note who knows of an incident; return whether there is one."""
         return self._alarms.acknowledge(key, who, reason)
 
-    async def _send_all(self, messages: "asyncio.Queue[Message]") -> None:
+    async def _send_all(self) -> None:
         while True:
-            message = await messages.get()
-            if self._settings.alert_urls:
-                await deliver(self._settings, message)
+            await deliver(self._settings, await self._unsent.get())
+            self._sending = self._sending[1:]
+
+    def _recall(self) -> None:
+        path = self._settings.paths.alerts
+        try:
+            kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
+        except FileNotFoundError:
+            return
+        except (OSError, msgspec.DecodeError) as error:
+            logger.warning("incidents not recalled; begun anew", extra={"file": str(path), "error": str(error)})
+            return
+        self._alarms.recall(kept, self._clock.now_ns())
+        self._sending = kept.unsent
+        for message in kept.unsent:
+            self._unsent.put_nowait(message)
+
+    async def _remember(self) -> None:
+        """Write the file when something changed that a later life has to know; words and instants alone do not."""
+        memory = self._alarms.memory()
+        known = {key: (one.told, one.acknowledged_by, one.reason) for key, one in memory.incidents.items()}
+        wanted = (known, memory.waiting, self._sending)
+        if wanted == self._written or (self._written is None and not any(wanted)):
+            return
+        kept = _Kept(incidents=memory.incidents, waiting=memory.waiting, sent_ns=memory.sent_ns, unsent=self._sending)
+        try:
+            await asyncio.to_thread(replace_durably, self._settings.paths.alerts, msgspec.json.encode(kept))
+        except OSError as error:
+            logger.warning("incidents not written: a new hub would tell them again", extra={"error": str(error)})
+        else:
+            self._written = wanted
 
 
 async def deliver(settings: Settings, message: Message, tries: int = TRIES) -> bool:

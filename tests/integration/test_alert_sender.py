@@ -8,14 +8,17 @@ import socketserver
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.fixtures.hub import HubProcess, short_directory, until
+from tests.fixtures.hub import HubProcess, short_directory, tree_of, until
 from tests.fixtures.webhook import Webhook, serving
 
 pytestmark = pytest.mark.integration
+
+NO_SUPERVISOR = "the supervisor has not reported"
 
 
 @pytest.fixture
@@ -43,14 +46,39 @@ def test_a_bad_address_is_refused_without_being_told() -> None:
     assert b"topsecret" not in done.stdout + done.stderr
 
 
-def test_a_running_hub_alarms_the_webhook(webhook: Webhook) -> None:
-    with (
-        short_directory() as directory,
-        HubProcess(directory, OBSERVER_ALERT_URLS=f"json://127.0.0.1:{webhook.server_port}/alerts") as hub,
-    ):
+@contextmanager
+def alarming(webhook: Webhook) -> Iterator[HubProcess]:
+    """Give a hub that hears of no supervisor and has told so."""
+    url = f"json://127.0.0.1:{webhook.server_port}/alerts"
+    with short_directory() as directory, HubProcess(directory, OBSERVER_ALERT_URLS=url) as hub:
         until(lambda: webhook.bodies, "the alarm arrives", deadline_s=50)
-        assert "supervisor has not reported" in webhook.bodies[0]["message"]
+        assert webhook.bodies[0]["message"].startswith(NO_SUPERVISOR)
+        yield hub
+
+
+def test_a_running_hub_alarms_the_webhook(webhook: Webhook) -> None:
+    with alarming(webhook) as hub:
         assert "json://" not in (hub.paths.logs / "system" / "hub.jsonl").read_text()
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(240)
+def test_what_a_hub_told_the_next_one_tells_only_the_end_of(webhook: Webhook) -> None:
+    with alarming(webhook) as hub:
+        # Killed once it has noted that the message went: before that, the next one would rightly send it again.
+        until(lambda: b'"unsent":[]' in hub.paths.alerts.read_bytes(), "the message is noted as sent", deadline_s=20)
+        hub.kill()
+        hub.start()
+        hub.wait_ready()
+        until(lambda: told_again(hub, webhook), "the end arrives", deadline_s=100)
+        (over,) = webhook.bodies[1:]
+        assert over["message"].startswith(f"over: {NO_SUPERVISOR}")
+
+
+def told_again(hub: HubProcess, webhook: Webhook) -> bool:
+    """Report a tree, as a supervisor that is well does; return whether a message came after the first."""
+    hub.tell(tree_of())
+    return len(webhook.bodies) > 1
 
 
 class Mailbox(socketserver.ThreadingTCPServer):

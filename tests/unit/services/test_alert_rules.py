@@ -1,9 +1,10 @@
 """Incidents out of views: durations, one message each, resolve, quiet hours, limit."""
 
+import msgspec
 import pytest
 
 from observer_core.clock import NS_PER_S
-from observer_core.services.alert_rules import Alarms, Message, QuietHours, conditions
+from observer_core.services.alert_rules import Alarms, AlertMemory, Message, QuietHours, conditions
 from observer_core.view import BackupView, SystemView, TaskRow
 from tests.fixtures.views import NOW_NS, at, blank_view, row
 
@@ -29,6 +30,28 @@ def test_an_incident_is_told_once_and_again_when_it_is_over() -> None:
     assert [seconds for seconds, _ in found] == [30.0, 255.0]
     assert found[0][1].title == "Observer: swing-0 is backoff"
     assert found[1][1].title == "Observer: over: swing-0 is backoff"
+
+
+def test_a_later_life_tells_nothing_twice_and_still_says_when_it_is_over() -> None:
+    first = Alarms()
+    assert len(told(first, *every(5, 100, "backoff"))) == 1
+    assert first.acknowledge("swing-0 is backoff", "kim", "known")
+    stored = msgspec.json.encode(first.memory())
+    later = Alarms()
+    later.recall(msgspec.json.decode(stored, type=AlertMemory), at(400))
+    (incident,) = later.rows()
+    assert (incident.acknowledged_by, incident.told) == ("kim", True)
+    found = told(later, (400.0, "running"), *every(5, 600, "backoff", begin=405), *every(5, 700, "running", begin=600))
+    assert [message.title for _, message in found] == ["Observer: over: swing-0 is backoff"]
+
+
+def test_what_waits_for_the_end_of_quiet_hours_waits_over_a_restart() -> None:
+    minute = (NOW_NS // NS_PER_S // 60 + 9 * 60) % 1_440
+    first = Alarms(QuietHours(minute, (minute + 5) % 1_440))
+    assert told(first, *every(5, 100, "backoff")) == []
+    later = Alarms()
+    later.recall(first.memory(), at(110))
+    assert [message.title for _, message in told(later, (110.0, "backoff"))] == ["Observer: swing-0 is backoff"]
 
 
 def test_what_is_short_is_no_incident() -> None:
