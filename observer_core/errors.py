@@ -4,6 +4,7 @@
     ├── ConfigError            settings, env file, config file: what, where, remedy
     ├── MalformedMessage       bytes that no decoder accepts; carries them
     ├── JournalError           the journal cannot be written or read
+    ├── ChronicleError         what the hub recorded of its view cannot be replayed
     ├── FeedError              the broker
     │   ├── TransientFeedError   try again after a pause
     │   ├── ReauthenticateError  the token or approval key is no longer accepted
@@ -43,6 +44,10 @@ class MalformedMessage(ObserverError):
 
 class JournalError(ObserverError):
     """The journal of a shard cannot be opened, written or read."""
+
+
+class ChronicleError(ObserverError):
+    """What the hub recorded of its view is missing, or no recording, or of a later release."""
 
 
 class FeedError(ObserverError):

@@ -155,6 +155,11 @@ class Paths:
         """Return the directory of rows that a sink refused."""
         return self.data / "dead_letters"
 
+    @property
+    def chronicle(self) -> Path:
+        """Return the directory in which the hub records its view, for replays in the console."""
+        return self.logs / "chronicle"
+
     def log_file(self, process: ProcessName) -> Path:
         """Return the structured log of a process."""
         return self.logs / f"{process}.jsonl"

@@ -122,6 +122,8 @@ class Settings:
     alert_limit_per_h: int = 20
     allow_container_layer: bool = False
     """Whether data may lie where it goes with the container."""
+    chronicle_bytes: int = 128 * 1024 * 1024
+    """Most that the recording of the hub's view may take; 0 = none is made."""
     replay: Replay | None = None
     """Set when, and only when, the source is replay."""
     warnings: tuple[str, ...] = field(default=())
@@ -390,6 +392,7 @@ def _build(reader: _Reader, app_keys: tuple[AppKey, ...], warnings: tuple[str, .
         alert_quiet_minutes=reader.minutes("OBSERVER_ALERT_QUIET"),
         alert_limit_per_h=reader.whole("OBSERVER_ALERT_LIMIT_PER_H", 1, 3_600),
         allow_container_layer=reader.flag("OBSERVER_ALLOW_CONTAINER_LAYER"),
+        chronicle_bytes=reader.whole("OBSERVER_CHRONICLE_MIB", 0, 1 << 20) * 1024 * 1024,
         replay=replay,
         warnings=warnings,
     )

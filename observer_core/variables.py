@@ -215,6 +215,13 @@ VARIABLES: tuple[Variable, ...] = (
         "true|false",
         _OPERATION,
     ),
+    Variable(
+        "OBSERVER_CHRONICLE_MIB",
+        "128",
+        "Most space for the recording that observer-tui --replay shows; the oldest hours go first; 0 = none is made",
+        "MiB",
+        _OPERATION,
+    ),
     Variable("OBSERVER_STANDALONE", "true", "Observer runs alone on this server", "true|false", _OPERATION),
     Variable("OBSERVER_HTTP_HOST", "127.0.0.1", "Address of /health, /ready and /status", group=_OPERATION),
     Variable("OBSERVER_HTTP_PORT", "8000", "Its port; 0 = no HTTP", "port", _OPERATION),

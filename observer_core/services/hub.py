@@ -42,6 +42,7 @@ from observer_core.services.hub_answers import OPERATOR, VIEWER, Colleagues, Que
 from observer_core.services.hub_archive import GapAndEventArchive
 from observer_core.services.hub_audit import AuditTrail
 from observer_core.services.hub_budgets import BudgetWatch
+from observer_core.services.hub_chronicle import ChronicleFacts, Chronicler
 from observer_core.services.hub_details import DetailDesk
 from observer_core.services.hub_disk import disk_watch
 from observer_core.services.hub_errands import Errands
@@ -85,7 +86,10 @@ def run(context: ChildContext) -> int:
     try:
         with context.hold_role("hub"):
             over_http = _over_http(context)
-            return asyncio.run(Hub(context).serve((over_http,)))
+            chronicler = Chronicler(
+                ChronicleFacts(context.settings.paths.chronicle, context.settings.chronicle_bytes), context.clock
+            )
+            return asyncio.run(Hub(context).serve((over_http, chronicler.run)))
     except ProcessError as error:
         logger.error("hub not started", extra={"error": str(error)})
         return ExitCode.LOCKED
