@@ -5,16 +5,16 @@ Exit codes: 0 in order (warnings allowed), 1 something must be corrected. It nee
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 
 from observer_core.cli.doctor_checks import Finding, examine
 from observer_core.cli.doctor_facts import gather
+from observer_core.cli.exits import FAILED
 from observer_core.clock import SystemClock
 from observer_core.settings import Secret
-
-FAILED = 1
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,10 +27,9 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 
 def diagnose(*, as_json: bool) -> int:
     """Examine this installation, print the findings, and return the exit code."""
-    # A probe's own warnings would stand among the findings.
-    logging.disable(logging.CRITICAL)
-    facts = gather(os.environ, SystemClock(), _database_problems)
-    findings = tuple(examine(facts))
+    with _quiet():
+        facts = gather(os.environ, SystemClock(), _database_problems)
+        findings = tuple(examine(facts))
     failed = any(finding.severity == "error" for finding in findings)
     if as_json:
         diagnosis = Diagnosis(healthy=not failed, running=bool(facts.supervisor), findings=findings)
@@ -39,6 +38,17 @@ def diagnose(*, as_json: bool) -> int:
         state = "a supervisor runs here" if facts.supervisor else "no supervisor runs on this data directory"
         print("\n".join([*finding_lines(findings), summary(findings, state)]))
     return FAILED if failed else 0
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep a probe's own warnings from standing among the findings."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def finding_lines(findings: Sequence[Finding]) -> list[str]:

@@ -19,6 +19,8 @@ pytestmark = pytest.mark.integration
 CLOCK = SystemClock()
 RUN_S = 12.0
 CALLERS = 3
+CROWD = 8
+"""So many use the whole budget, though most of them stand still."""
 
 # The real client; only the last look at the slot, right before the bytes leave, sometimes stops the whole process.
 CALLER = """
@@ -68,11 +70,11 @@ def _stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
-def _run(directory: Path, broker: SimulatedBroker, mode: str) -> tuple[int, int]:
+def _run(directory: Path, broker: SimulatedBroker, mode: str, count: int) -> tuple[int, int]:
     """Let the callers call, wake them some time after each stop; return how many stops and calls there were."""
     end_ns = CLOCK.monotonic_ns() + int(RUN_S * NS_PER_S)
     arguments = [sys.executable, "-c", CALLER, str(directory), broker.rest_url, str(end_ns), mode]
-    callers = [subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) for _ in range(CALLERS)]
+    callers = [subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) for _ in range(count)]
     rng, wake_ns = random.Random(7), dict[int, int]()
     try:
         while any(caller.poll() is None for caller in callers):
@@ -95,7 +97,7 @@ def _run(directory: Path, broker: SimulatedBroker, mode: str) -> tuple[int, int]
 @pytest.mark.timeout(60)
 def test_callers_stopped_between_slot_and_sending_are_never_refused(tmp_path: Path) -> None:
     with simulated_broker("--rest-limit", "18") as broker:
-        stops, calls = _run(tmp_path, broker, "holding")
+        stops, calls = _run(tmp_path, broker, "holding", CALLERS)
         assert stops >= 15
         assert calls >= 75
         assert broker.stats()["rest_limit_refusals"] == 0
@@ -104,6 +106,6 @@ def test_callers_stopped_between_slot_and_sending_are_never_refused(tmp_path: Pa
 @pytest.mark.timeout(60)
 def test_the_window_would_notice_a_slot_given_away_too_early(tmp_path: Path) -> None:
     with simulated_broker("--rest-limit", "18") as broker:
-        stops, _ = _run(tmp_path, broker, "forgetful")
+        stops, _ = _run(tmp_path, broker, "forgetful", CROWD)
         assert stops >= 15
         assert broker.stats()["rest_limit_refusals"] > 0
