@@ -175,6 +175,53 @@ class GapRow(_Detail, frozen=True, kw_only=True):
     until_ns: int | None
     missed_volume: int | None
     detail: str
+    name: str = ""
+    """In Korean, where it is of one symbol that is collected."""
+
+
+class TrackShare(_Detail, frozen=True, kw_only=True, array_like=True):
+    """How complete one track's day is so far."""
+
+    track: str
+    percent: float | None
+    basis: str
+    """"volume" or "time", as of a symbol (`docs/completeness.md`)."""
+    symbols: int
+    """Of which there is a figure."""
+    incomplete: int
+    """Of them, below 100 per cent."""
+    executed: int | None
+    missed: int | None
+    """Shares that are proved to be missing; None where time is the basis."""
+
+
+class WorstSymbol(_Detail, frozen=True, kw_only=True, array_like=True):
+    """A symbol of which much of the day is missing."""
+
+    code: str
+    name: str
+    track: str
+    percent: float
+    basis: str
+    missed: int | None
+    reason: str
+    """Of the gap records that cost it most."""
+    is_open: bool
+    """Whether a gap record of it is open."""
+
+
+class DayShare(_Detail, frozen=True, kw_only=True, array_like=True):
+    """What is known of a day that is over."""
+
+    day: int
+    sealed: bool
+    rows: int
+    anomalies: tuple[str, ...]
+    swept_percent: float | None
+    """Of the sessions' time in which its universe was swept; None = no session, or no universe of it."""
+    gaps: int
+    missed_volume: int
+    """Shares that are proved to be missing; how many were executed is not kept."""
 
 
 class GapList(_Detail, frozen=True, kw_only=True):
@@ -185,6 +232,13 @@ class GapList(_Detail, frozen=True, kw_only=True):
     worst_symbols: tuple[tuple[str, int, float | None], ...]
     """Symbols that miss most volume today: code, shares, per cent of the day's volume that is here."""
     as_of_ns: int
+    tracks: tuple[TrackShare, ...] = ()
+    worst: tuple[WorstSymbol, ...] = ()
+    """The least complete symbols of all tracks, the least complete first."""
+    days: tuple[DayShare, ...] = ()
+    """Newest first."""
+    measured_ns: int | None = None
+    """When `tracks` and `worst` were measured; None = not yet."""
 
 
 class LogLine(_Detail, frozen=True, kw_only=True, array_like=True):

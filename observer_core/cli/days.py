@@ -4,7 +4,7 @@ Works on the files: nothing has to run. Declaring a day anomalous is the one thi
 """
 
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import msgspec
 import typer
@@ -15,17 +15,11 @@ from observer_core.cli.exits import exit_codes
 from observer_core.cli.operator_name import login_name
 from observer_core.cli.output import table
 from observer_core.cli.replay import day_range_ns
-from observer_core.clock import NS_PER_S, SystemClock, kst_datetime, kst_day
+from observer_core.clock import SystemClock, kst_day
 from observer_core.errors import ConfigError
 from observer_core.ids import DayNumber
-from observer_core.market.calendar import Calendar
-from observer_core.messages import Gap, Track
 from observer_core.paths import Paths
-from observer_core.quality.completeness import Measure, by_time
 from observer_core.settings import load_client_settings
-
-if TYPE_CHECKING:
-    from observer_core.market.universe import Universe
 
 WORST_SHOWN = 10
 
@@ -116,11 +110,16 @@ def _summary(paths: Paths, day: DayNumber) -> DaySummary:
 def _with_completeness(paths: Paths, summary: DaySummary) -> DaySummary:
     # Imported here: the archive's readers would cost the list its quick start.
     from observer_core.services.calendar_watch import CalendarWatch
+    from observer_core.services.symbol_completeness import gaps_of_day, swept
     from observer_core.services.universe_files import read_universe
 
     clock = SystemClock()
     universe = read_universe(paths, summary.day)
-    measure = None if universe is None else _swept(paths, summary.day, universe, CalendarWatch(paths, clock).current())
+    if universe is None:
+        return summary
+    last_ns = min(day_range_ns(f"{summary.day}")[1] - 1, int(clock.now_ns()))
+    symbols = [member.code for member in universe.members]
+    measure = swept(gaps_of_day(paths, last_ns), symbols, CalendarWatch(paths, clock).current(), last_ns)
     if measure is None or measure.together is None:
         return summary
     least = sorted(measure.by_symbol.items(), key=lambda item: item[1])[:WORST_SHOWN]
@@ -129,28 +128,6 @@ def _with_completeness(paths: Paths, summary: DaySummary) -> DaySummary:
         swept_percent=round(measure.together, 4),
         least_swept={symbol: round(share, 4) for symbol, share in least if share < 100},
     )
-
-
-def _swept(paths: Paths, day: DayNumber, universe: "Universe", calendar: Calendar) -> Measure | None:
-    """Return how much of the sessions' time so far every symbol was swept; None where there was none yet."""
-    from observer_core.sinks.replay_sources import Range, archive_source
-
-    midnight_ns, ends_ns = day_range_ns(f"{day}")
-    sessions = calendar.sessions(kst_datetime(midnight_ns).date())
-    if not sessions:
-        return None
-    from_ns = midnight_ns + min(session.from_s for session in sessions) * NS_PER_S
-    until_ns = midnight_ns + max(session.until_s for session in sessions) * NS_PER_S
-    newest: dict[str, Gap] = {}
-    for portion in archive_source(paths.data, Range(midnight_ns, ends_ns), (Track.SYSTEM,)).portions():
-        for batch in portion.batches:
-            for record in batch.records:
-                if isinstance(record, Gap) and record.track is Track.SWING:
-                    before = newest.get(record.gap_id)
-                    if before is None or before.until_ns is None:
-                        newest[record.gap_id] = record
-    symbols = [member.code for member in universe.members]
-    return by_time(newest.values(), symbols, from_ns, min(until_ns, SystemClock().now_ns()))
 
 
 def _print_completeness(one: DaySummary) -> None:

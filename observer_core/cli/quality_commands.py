@@ -16,7 +16,7 @@ from observer_core.http.symbols import SymbolCompleteness
 from observer_core.quality.severity import severity_of
 from observer_core.services.calendar_watch import CalendarWatch
 from observer_core.services.hub_archive import GapArchive, GapLine
-from observer_core.services.symbol_completeness import DayCompleteness, newest_gaps
+from observer_core.services.symbol_completeness import DayCompleteness, newest_gaps, together
 from observer_core.settings import load_client_settings
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
@@ -38,7 +38,7 @@ def gaps_command(
             day = DayCompleteness(paths, CalendarWatch(paths, clock).current(), now_ns)
             _print_completeness([figure for symbol in day.symbols for figure in day.of(symbol)], as_json)
             return
-        newest = newest_gaps(GapArchive(paths.data).read(now_ns))
+        newest = newest_gaps(GapArchive(paths.data).read_all(now_ns))
         chosen = [
             gap
             for gap in sorted(newest.values(), key=lambda gap: gap.from_ns)
@@ -62,10 +62,7 @@ def _print_completeness(figures: list[SymbolCompleteness], as_json: bool) -> Non
     print("\n".join(table(("track", "symbol", "%", "by", "executed", "missed"), rows, frozenset({"%", "executed"}))))
     for track in sorted({figure.track for figure in known}):
         shares = [figure for figure in known if figure.track == track]
-        executed = sum(figure.executed or 0 for figure in shares)
-        together = 100 - 100 * sum(figure.missed or 0 for figure in shares) / executed if executed else None
-        together = together if together is not None else sum(figure.percent or 0 for figure in shares) / len(shares)
-        print(f"{track}: {together:.4f} % of {len(shares):,} symbols together")
+        print(f"{track}: {together(shares):.4f} % of {len(shares):,} symbols together")
 
 
 def _count(number: int | None) -> str:

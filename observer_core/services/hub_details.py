@@ -4,6 +4,7 @@ Separate from `hub_answers`, which is about roles, leases and orders: these only
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import assert_never
@@ -11,11 +12,12 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from observer_core.clock import NS_PER_S, Clock
-from observer_core.details import AuditTail, LogTail, SymbolColumns, SymbolDetail, Tick
+from observer_core.details import AuditTail, GapList, LogTail, SymbolColumns, SymbolDetail, Tick
 from observer_core.http.symbols import SYMBOL_FORM, observations
 from observer_core.ids import ShardName
 from observer_core.logs import log_directory
 from observer_core.services.hub_audit import AUDIT_FILE
+from observer_core.services.hub_completeness import CompletenessBook
 from observer_core.services.hub_feed import Feed
 from observer_core.services.hub_freshness import Surroundings, columns, detail, surroundings
 from observer_core.services.hub_history import HistoryKeeper
@@ -23,6 +25,8 @@ from observer_core.services.hub_roster import NOBODY, RosterFiles
 from observer_core.services.hub_tails import Wanted, audit_tail, log_tail, stack_tail
 from observer_core.settings import Settings
 from observer_core.view import Answer, GetAudit, GetGaps, GetHistory, GetLog, GetSymbol, GetSymbols, Inquiry, SystemView
+
+logger = logging.getLogger(__name__)
 
 READS_AT_ONCE = 2
 """Questions that read files; others wait, so that no number of consoles can take the disk."""
@@ -46,6 +50,8 @@ class DetailDesk:
         self._since_ns = clock.now_ns()
         self._reading = asyncio.Semaphore(READS_AT_ONCE)
         self._columns: SymbolColumns | None = None
+        self._completeness = CompletenessBook(settings.paths, clock)
+        self._measuring = asyncio.Lock()
         self.history = HistoryKeeper()
 
     async def keep_roster(self) -> None:
@@ -66,8 +72,7 @@ class DetailDesk:
             case GetSymbol():
                 return await self._symbol(role, question)
             case GetGaps():
-                gaps = self._feed.gaps.listed(self._volumes(), self._clock.now_ns())
-                return Answer(request_id=question.request_id, role=role, gaps=gaps)
+                return Answer(request_id=question.request_id, role=role, gaps=await self._gaps())
             case GetLog():
                 return await self._log(role, question)
             case GetAudit():
@@ -88,6 +93,30 @@ class DetailDesk:
         if kept is None or not 0 <= now_ns - kept.as_of_ns < COLUMNS_KEPT_NS:
             kept = self._columns = columns(self._feed.symbols, self._roster, self._around(now_ns), "")
         return kept if not known or known != kept.version else replace(kept, listing=None)
+
+    async def _gaps(self) -> GapList:
+        book = self._completeness
+        # Whoever asks while another one's question is being measured gets what is known.
+        if book.is_due and not self._measuring.locked():
+            async with self._measuring, self._reading:
+                try:
+                    await asyncio.to_thread(book.measure)
+                except OSError as error:
+                    logger.warning("completeness not measured", extra={"error": str(error)})
+        found, standing = self._feed.gaps.listed(self._volumes(), self._clock.now_ns()), book.standing
+        listing = self._roster.listing
+        names = dict(zip(listing.codes, listing.names, strict=True))
+        return replace(
+            found,
+            rows=tuple(
+                replace(row, name=names.get(row.examples[0], "")) if row.symbols == 1 and row.examples else row
+                for row in found.rows
+            ),
+            tracks=standing.tracks,
+            worst=tuple(replace(one, name=names.get(one.code, "")) for one in standing.worst),
+            days=standing.days,
+            measured_ns=standing.measured_ns,
+        )
 
     def _volumes(self) -> dict[str, int]:
         readings = self._feed.symbols.readings
