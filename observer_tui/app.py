@@ -20,14 +20,14 @@ from observer_tui.feed import Feed, LinkState
 from observer_tui.frame import Frame
 from observer_tui.looks import THEMES
 from observer_tui.ordering_app import OrderingApp
-from observer_tui.panes.gaps import gap_rows
+from observer_tui.panes.completeness import moved_on_gaps, opened_of_gaps
 from observer_tui.panes.help import may_order
 from observer_tui.panes.processes import row_at
 from observer_tui.panes.slots import slot_rows
 from observer_tui.rows import SORTS, moved
 from observer_tui.symbols import SORTS as SYMBOL_SORTS
 from observer_tui.symbols import moved_code
-from observer_tui.ui_state import FILTERED, LANGUAGES, RATES_HZ, WINDOWS_S, Page, stepped
+from observer_tui.ui_state import FILTERED, GAP_TABLES, LANGUAGES, RATES_HZ, WINDOWS_S, Page, stepped
 from observer_tui.widgets.pane import Pane
 
 _COPY_LIMIT = 60_000
@@ -101,6 +101,8 @@ class ConsoleApp(OrderingApp):
             code = chosen_symbol(frame)
             if code:
                 self.ui = replace(self.ui, symbol=code).opened(Page.SYMBOL)
+        elif self.ui.page is Page.GAPS:
+            self.ui = opened_of_gaps(frame)
         elif frame.selected is not None and self.ui.page is Page.OVERVIEW:
             self.ui = replace(self.ui, selected=frame.selected.row.name).opened(Page.PROCESS)
         elif frame.selected is not None and self.ui.page is Page.PROCESS:
@@ -129,6 +131,9 @@ class ConsoleApp(OrderingApp):
                 codes = [row.symbol for row in slot_rows(frame)]
                 place = codes.index(frame.ui.symbol) if frame.ui.symbol in codes else 0
                 self.change(symbol=codes[max(0, min(len(codes) - 1, place + step))] if codes else "")
+            case Page.GAPS:
+                self.ui = moved_on_gaps(frame, step)
+                self.draw()
             case Page.LOGS:
                 # The end stays in view while nothing was scrolled: up goes back in time.
                 end = len(frame.replies.log.lines) if frame.replies.log is not None else 0
@@ -142,7 +147,11 @@ class ConsoleApp(OrderingApp):
         self.change(selected=moved(frame.rows, present, step))
 
     def action_other(self, step: int) -> None:
-        """Take the next or previous process on the pages of one."""
+        """Take the next or previous process on the pages of one, or the other table of a page with several."""
+        if self.ui.page is Page.GAPS:
+            place = GAP_TABLES.index(self.ui.gap_table)
+            self.change(gap_table=GAP_TABLES[(place + step) % len(GAP_TABLES)], scroll=0)
+            return
         self._select_process(step)
         self.change(scroll=0)
 
@@ -416,8 +425,6 @@ def _lines_of(frame: Frame) -> int:
     match frame.ui.page:
         case Page.EVENTS:
             return len(frame.events())
-        case Page.GAPS:
-            return len(gap_rows(frame))
         case Page.AUDIT:
             return len(frame.replies.audit.rows) if frame.replies.audit is not None else 0
         case _:

@@ -33,9 +33,10 @@ class KeyBinding:
 
 _ROWS = frozenset({Page.OVERVIEW, Page.PROCESS})
 _SEVERE = frozenset({Page.OVERVIEW, Page.GAPS, Page.LOGS, Page.EVENTS})
-_OPENING = frozenset({Page.OVERVIEW, Page.PROCESS, Page.SYMBOLS, Page.SLOTS})
+_OPENING = frozenset({Page.OVERVIEW, Page.PROCESS, Page.SYMBOLS, Page.SLOTS, Page.GAPS})
 _SORTED = frozenset({Page.OVERVIEW, Page.SYMBOLS})
 _PINNING = frozenset({Page.SYMBOLS, Page.SYMBOL, Page.SLOTS})
+_BESIDE = frozenset({Page.PROCESS, Page.LOGS, Page.GAPS, Page.STORAGE})
 _ALERTING = frozenset({Page.OVERVIEW, Page.EVENTS})
 
 BINDINGS: tuple[KeyBinding, ...] = (
@@ -123,9 +124,9 @@ BINDINGS: tuple[KeyBinding, ...] = (
         "left",
         "other(-1)",
         "previous",
-        "previous process",
+        "previous process, previous table of the page",
         "move",
-        frozenset({Page.PROCESS, Page.LOGS}),
+        _BESIDE,
     ),
     KeyBinding(
         "other_right",
@@ -133,9 +134,9 @@ BINDINGS: tuple[KeyBinding, ...] = (
         "right",
         "other(1)",
         "next",
-        "next process",
+        "next process, next table of the page",
         "move",
-        frozenset({Page.PROCESS, Page.LOGS}),
+        _BESIDE,
         footer=6,
     ),
     KeyBinding("faster", "plus,equals_sign", "+", "rate(1)", "faster", "refresh more often", "look"),

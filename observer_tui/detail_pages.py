@@ -4,16 +4,20 @@ Separate from `pages`, whose pages show the view alone.
 """
 
 from observer_tui.frame import Frame
-from observer_tui.panes.gaps import draw_gap_figures_box, draw_gap_table_box
+from observer_tui.panes.completeness import draw_gap_days_box, draw_gap_figures_box, draw_worst_box
+from observer_tui.panes.gaps import draw_gap_table_box
 from observer_tui.panes.header import WIDE
 from observer_tui.panes.process import draw_facts_box, draw_orders_box, draw_own_events_box, draw_plot_box
 from observer_tui.panes.slots import draw_overflow_box, draw_slots_box
 from observer_tui.panes.symbol import draw_book_box, draw_course_box, draw_symbol_box, draw_ticks_box
 from observer_tui.panes.symbols import draw_map_box, draw_symbol_table_box, map_height_for
 from observer_tui.panes.trails import draw_audit_box, draw_errors_box, draw_log_box, draw_log_tail_box
-from observer_tui.placing import Placed, in_row
+from observer_tui.placing import Draw, Placed, in_row
+from observer_tui.ui_state import GAP_TABLES
 
 _TALL = 30
+_FIGURES = 58
+"""Width of the figures beside the gaps."""
 
 
 def place_process(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
@@ -108,17 +112,38 @@ def place_slots(frame: Frame, width: int, top: int, height: int) -> list[Placed]
     ]
 
 
+_GAP_TABLES: dict[str, Draw] = dict(
+    zip(GAP_TABLES, (draw_gap_table_box, draw_worst_box, draw_gap_days_box), strict=True)
+)
+
+
 def place_gaps(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
-    """Return the gaps and how complete the day is."""
-    if width >= WIDE:
-        table_width = width - 52
-        panes = [("gap-table", table_width, draw_gap_table_box), ("gap-figures", 52, draw_gap_figures_box)]
-        return in_row(frame, top, height, panes)
-    figures_height = max(5, height // 3)
-    rest = height - figures_height
+    """Return the gaps and how complete the day is; a small screen shows one of the three tables."""
+    if width < WIDE or height < _TALL:
+        figures_height = max(5, height // 3)
+        rest, name = height - figures_height, frame.ui.gap_table
+        return [
+            Placed("gap-figures", 0, top, width, figures_height, draw_gap_figures_box(frame, width, figures_height)),
+            Placed(f"gap-{name}", 0, top + figures_height, width, rest, _GAP_TABLES[name](frame, width, rest)),
+        ]
+    table_width, side = width - _FIGURES, _FIGURES
+    days = len(frame.replies.gaps.days) if frame.replies.gaps is not None else 0
+    shards = sum(1 for row in frame.view.processes if row.completeness is not None) if frame.view is not None else 0
+    figures_height = min(8 + shards, height // 3)
+    days_height = min(4 + days, height // 3)
+    worst_height = height - figures_height - days_height
+    worst_top = top + figures_height
+    days_top = worst_top + worst_height
     return [
-        Placed("gap-figures", 0, top, width, figures_height, draw_gap_figures_box(frame, width, figures_height)),
-        Placed("gap-table", 0, top + figures_height, width, rest, draw_gap_table_box(frame, width, rest)),
+        Placed("gap-gaps", 0, top, table_width, height, draw_gap_table_box(frame, table_width, height)),
+        *(
+            Placed(name, table_width, y, side, pane_height, draw(frame, side, pane_height))
+            for name, y, pane_height, draw in (
+                ("gap-figures", top, figures_height, draw_gap_figures_box),
+                ("gap-symbols", worst_top, worst_height, draw_worst_box),
+                ("gap-days", days_top, days_height, draw_gap_days_box),
+            )
+        ),
     ]
 
 

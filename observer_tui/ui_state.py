@@ -40,6 +40,8 @@ FILTERED: dict[Page, str] = {
 """The field of `UiState` that holds the filter of a page."""
 
 
+GAP_TABLES = ("gaps", "symbols", "days")
+"""The tables of the page of gaps; one of them has the selection, and a small screen shows only that one."""
 WINDOWS_S = (60, 300, 900)
 LANGUAGES = ("en", "ko")
 NOTICE_S = 8
@@ -74,6 +76,9 @@ class UiState:
     """Whether a small screen shows the map instead of the table."""
     slot_filter: str = ""
     gap_filter: str = ""
+    gap: str = ""
+    """Id of the selected gap."""
+    gap_table: str = GAP_TABLES[0]
     log_kind: str = "log"
     log_filter: str = ""
     audit_filter: str = ""

@@ -59,7 +59,6 @@ class CompletenessBook:
         self._due_ns: int | None = None
         self.standing = Standing()
 
-    @property
     def is_due(self) -> bool:
         """Return whether to measure again."""
         return self._due_ns is None or self._clock.monotonic_ns() >= self._due_ns

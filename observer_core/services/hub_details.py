@@ -97,7 +97,7 @@ class DetailDesk:
     async def _gaps(self) -> GapList:
         book = self._completeness
         # Whoever asks while another one's question is being measured gets what is known.
-        if book.is_due and not self._measuring.locked():
+        if book.is_due() and not self._measuring.locked():
             async with self._measuring, self._reading:
                 try:
                     await asyncio.to_thread(book.measure)

@@ -169,11 +169,13 @@ def test_gaps_and_audit_by_row() -> None:
     async def body(console: Console) -> None:
         await console.press("5")
         await console.until(lambda: "call failed" in console.text)
-        assert "99.997%" in console.text
+        assert "98.821%" in console.text
         assert "30 symb." in console.text
         await console.press("exclamation_mark")
         assert "Gaps 1" in console.text
         await console.press("exclamation_mark", "slash", *"scalp", "enter")
+        assert "Gaps 1" in console.text
+        await console.press("escape", "slash", *"ㅅㅅㅈㅈ", "enter")
         assert "Gaps 1" in console.text
         await console.press("9")
         await console.until(lambda: "kim (uid 1000, pid 4121)" in console.text)
@@ -182,6 +184,57 @@ def test_gaps_and_audit_by_row() -> None:
         await console.until(lambda: "Audit 1" in console.text)
 
     run(body)
+
+
+def test_completeness_by_track_day_and_symbol() -> None:
+    async def body(console: Console) -> None:
+        await console.press("5")
+        await console.until(lambda: "Worst symbols 43" in console.text)
+        assert "measured 3.0s ago" in console.text
+        for shown in ("98.821%  the time", "40/12.3M", "Days 4", "93.500%", "anomalous", "96.400%", "530/2,000"):
+            assert shown in console.text
+        chosen = next(line for line in console.text.splitlines() if "│>" in line)
+        assert "call failed" in chosen
+        await console.press("slash", *"open", "enter")
+        assert "Worst symbols 2" in console.text
+        assert "Gaps 1" in console.text
+
+    run(body)
+
+
+def test_a_gap_opens_its_symbol_or_the_symbols_of_its_shard() -> None:
+    async def body(console: Console) -> None:
+        await console.press("5")
+        await console.until(lambda: "30 symb." in console.text)
+        await console.press("enter")
+        await console.until(lambda: "Symbols 500/2,000" in console.text)
+        assert console.app.ui.symbol_filter == "swing-1"
+        await console.press("escape", "escape", "j", "enter")
+        await console.until(lambda: console.page == Page.SYMBOL and "005930 삼성전자" in console.text)
+        await console.press("escape", "right", "g", "down", "enter")
+        await console.until(lambda: console.page == Page.SYMBOL and "100130 카카오1" in console.text)
+        await console.press("escape", "right")
+        assert console.app.ui.gap_table == "days"
+        await console.press("enter", "down")
+        assert (console.page, console.app.ui.scroll) == (Page.GAPS, 1)
+        await console.press("right")
+        assert console.app.ui.gap_table == "gaps"
+
+    run(body)
+
+
+def test_a_small_screen_shows_one_table_of_the_gaps() -> None:
+    async def body(console: Console) -> None:
+        await console.press("5")
+        await console.until(lambda: "30 symb." in console.text)
+        assert "Worst" not in console.text
+        await console.press("right")
+        assert "Worst symbols 43" in console.text
+        assert "30 symb." not in console.text
+        await console.press("left", "left")
+        assert "Days 4" in console.text
+
+    run(body, size=(80, 24))
 
 
 def test_old_answers_are_dimmed_and_a_frozen_page_asks_nothing() -> None:

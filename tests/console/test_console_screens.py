@@ -156,6 +156,11 @@ CASES = {
     "slots-160x48": ((160, 48), UiState(page=Page.SLOTS, symbol="100030"), slotted, LIVE, BLOCKS),
     "slots-80x24": ((80, 24), UiState(page=Page.SLOTS), slotted, LIVE, BLOCKS),
     "gaps-160x48": ((160, 48), UiState(page=Page.GAPS), troubled, LIVE, BLOCKS),
+    "gaps-symbols-80x24": ((80, 24), UiState(page=Page.GAPS, gap_table="symbols"), troubled, LIVE, ASCII),
+    "gaps-days-60x15": ((60, 15), UiState(page=Page.GAPS, gap_table="days"), troubled, LIVE, BLOCKS),
+    "gaps-ko-160x48": (
+        (160, 48), UiState(page=Page.GAPS, language="ko", gap_table="symbols"), troubled, LIVE, BLOCKS,
+    ),
     "gaps-ko-80x24": ((80, 24), UiState(page=Page.GAPS, language="ko"), troubled, LIVE, BLOCKS),
     "logs-80x24": ((80, 24), UiState(page=Page.LOGS, severe_only=True), view_at, LIVE, BLOCKS),
     "audit-160x48": ((160, 48), UiState(page=Page.AUDIT), view_at, LIVE, BLOCKS),

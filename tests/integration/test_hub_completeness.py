@@ -1,6 +1,7 @@
 """What the page of gaps is told: today from the archive as it grows, the days before from what is sealed."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -14,7 +15,7 @@ from observer_core.quality.continuity import Reach
 from observer_core.services.assignment import Assignment, write_assignment
 from observer_core.services.day_volumes import DayVolumes
 from observer_core.services.hub_archive import _READ_BYTES, GapArchive
-from observer_core.services.hub_completeness import MEASURED_EVERY_NS, CompletenessBook
+from observer_core.services.hub_completeness import MEASURED_EVERY_NS, CompletenessBook, Standing
 from observer_core.services.universe_files import write_universe
 from observer_core.sinks.port import StoredBatch
 from tests.fixtures.archive_store import DAY, Store
@@ -31,12 +32,17 @@ class Today(Store):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self._seq = 0
-        swing = {ShardName("swing-0"): SWEPT}
+        swing: dict[ShardName, tuple[str, ...]] = {ShardName("swing-0"): SWEPT}
         write_assignment(self.paths, Assignment(day=DAY, version=1, swing=swing, scalp={ShardName("scalp-0"): ()}))
         volumes = DayVolumes(self.paths.day_volumes(ShardName("scalp-0")), self.clock.wall_ns)
         volumes.look({"005930": Reach(DAY, 0, 1_000)}, self.clock.wall_ns, write_now=True)
         self.clock.advance(7_200)
         self.book = CompletenessBook(self.paths, self.clock)
+
+    def measured(self) -> Standing:
+        """Return what is found now."""
+        self.book.measure()
+        return self.book.standing
 
     def say(self, *records: Record) -> None:
         """Archive records now."""
@@ -45,7 +51,7 @@ class Today(Store):
         self.sink.write([StoredBatch(made, 1)])
         self.sink.commit()
 
-    def gap(self, gap_id: str, ago_s: float, length_s: float | None, symbols: tuple[str, ...], **more: object) -> Gap:
+    def gap(self, gap_id: str, ago_s: float, length_s: float | None, symbols: tuple[str, ...], **more: Any) -> Gap:
         from_ns = self.clock.wall_ns - int(ago_s * NS_PER_S)
         until_ns = None if length_s is None else from_ns + int(length_s * NS_PER_S)
         track = Track(gap_id.partition("-")[0])
@@ -66,9 +72,7 @@ def test_tracks_and_worst_symbols_with_their_reasons(today: Today) -> None:
         today.gap("scalp-0-1-2", 890, 30, ("005930",), reason=GapReason.CONTINUITY, missed_volume=40),
         today.gap("scalp-0-1-3", 300, 2, ("005930",), reason=GapReason.CONTINUITY, missed_volume=10),
     )
-    assert today.book.is_due
-    today.book.measure()
-    standing = today.book.standing
+    standing = today.measured()
     by_track = {share.track: share for share in standing.tracks}
     assert by_track.keys() == {"scalp", "swing"}
     assert (by_track["scalp"].percent, by_track["scalp"].basis) == (95.0, "volume")
@@ -89,15 +93,13 @@ def test_tracks_and_worst_symbols_with_their_reasons(today: Today) -> None:
 
 def test_it_measures_again_when_due_and_reads_only_what_is_new(today: Today) -> None:
     today.say(today.gap("swing-0-1-1", 600, None, SWEPT))
-    today.book.measure()
-    assert not today.book.is_due
-    first = today.book.standing
+    first = today.measured()
+    assert not today.book.is_due()
     assert all(one.is_open for one in first.worst)
     today.clock.advance(MEASURED_EVERY_NS / NS_PER_S)
-    assert today.book.is_due
-    today.say(replace(today.gap("swing-0-1-1", 610, 30, SWEPT), from_ns=first.measured_ns - 600 * NS_PER_S))
-    today.book.measure()
-    second = today.book.standing
+    today.say(replace(today.gap("swing-0-1-1", 610, 30, SWEPT), from_ns=(first.measured_ns or 0) - 600 * NS_PER_S))
+    assert today.book.is_due()
+    second = today.measured()
     assert not any(one.is_open for one in second.worst)
     assert second.worst[0].percent > first.worst[0].percent
 
@@ -109,23 +111,21 @@ def test_the_days_before_one_at_a_time_and_the_new_day_begins_whole(today: Today
         today.gap("swing-0-1-1", 600, 360, SWEPT[:2]),
         today.gap("scalp-0-1-3", 300, 2, ("005930",), reason=GapReason.CONTINUITY, missed_volume=10),
     )
-    today.book.measure()
-    assert today.book.standing.days == (), "it is not over"
+    assert today.measured().days == (), "it is not over"
     today.rest()
     today.clock.advance(86_400)
     today.keeper().run_pass()
     add_rules(today.paths.anomaly(DAY), DAY, {"declared": "exchange was late"})
-    today.book.measure()
-    [day] = today.book.standing.days
+    standing = today.measured()
+    [day] = standing.days
     assert (day.day, day.sealed, day.gaps, day.missed_volume) == (DAY, True, 2, 10)
     assert (day.rows, day.anomalies) == (2, ("exchange was late",))
     assert day.swept_percent is not None
     assert 98.0 < day.swept_percent < 100.0
-    assert today.book.standing.worst == (), "yesterday's gaps are not today's"
+    assert standing.worst == (), "yesterday's gaps are not today's"
     # What is sealed is not read again; a day that left the archive is forgotten.
     today.paths.manifest(DayNumber(DAY)).unlink()
-    today.book.measure()
-    assert today.book.standing.days == ()
+    assert today.measured().days == ()
 
 
 def test_without_assignment_and_archive_nothing_is_claimed(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A real hub asked for what is not in the view: symbols, gaps, logs, audit; and its errands, each a ticket."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -7,8 +8,10 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from observer_core.clock import NS_PER_S
+from observer_core.archive.layout import window_of
+from observer_core.clock import NS_PER_S, kst_datetime, kst_day, kst_midnight_ns
 from observer_core.details import PINNED, STREAMED, SymbolColumns, SymbolDetail, SymbolList, Why, symbol_rows
+from observer_core.ids import ShardName
 from observer_core.messages import Gap, Track
 from observer_core.services.universe_files import Outcome, take_requests, write_outcome
 from observer_core.view import Answer, Command, GetAudit, GetGaps, GetLog, GetSymbol, GetSymbols, GetTicket, Question
@@ -160,6 +163,41 @@ def test_gaps_row_by_row(hub: HubProcess) -> None:
     assert restart.examples == symbols[:5]
     assert (continuity.severity, continuity.missed_volume, continuity.until_ns) == ("brief", 40, now_ns)
     assert found.worst_symbols == (("000001", 40, 99.0),)
+
+
+def test_gaps_with_completeness_and_names(hub: HubProcess) -> None:
+    codes = write_stage(hub.paths, 200, streamed=3)
+    collecting(hub, "swing-0")
+
+    def named() -> Answer | None:
+        # A line of the archive, and the same told by the stream.
+        answer = asked(hub, GetGaps(request_id="g"))
+        shown = answer.gaps is not None and answer.gaps.worst and answer.gaps.rows
+        return answer if shown else None
+
+    now_ns = CLOCK.now_ns()
+    # On a closed day everything since midnight counts, at whatever time this test runs.
+    hub.paths.calendar_overrides.parent.mkdir(parents=True, exist_ok=True)
+    closed = f'[[day]]\nday = {kst_datetime(now_ns):%Y-%m-%d}\naction = "close"\nreason = "test"\n'
+    hub.paths.calendar_overrides.write_text(closed)
+    from_ns = max(now_ns - 600 * NS_PER_S, kst_midnight_ns(kst_day(now_ns)))
+    gap = {"kind": "gap", "gap_id": "swing-0-1", "reason": "call_failed", "symbols": [codes[0]], "from_ns": from_ns,
+           "opened_ns": from_ns, "until_ns": None}  # fmt: skip
+    path = hub.paths.data / window_of(Track.SYSTEM, ShardName("swing-0"), now_ns).path
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(gap) + "\n")
+    found = until(named, "the gap is known and measured").gaps
+    assert found is not None
+    [row], [worst] = found.rows, found.worst
+    assert (row.examples, row.name) == ((codes[0],), worst.name)
+    assert worst.name
+    assert (worst.code, worst.track, worst.reason, worst.is_open) == (codes[0], "swing", "call_failed", True)
+    [track] = [share for share in found.tracks if share.track == "swing"]
+    assert (track.symbols, track.incomplete) == (200, 1)
+    assert found.measured_ns is not None
+    again = asked(hub, GetGaps(request_id="h")).gaps
+    assert again is not None
+    assert again.measured_ns == found.measured_ns, "kept for some seconds"
 
 
 def test_logs_and_stacks_by_name_level_and_text(hub: HubProcess) -> None:
