@@ -239,7 +239,34 @@ class Overflow(_Record, frozen=True, tag="overflow"):
     queue_percent: float | None = None
 
 
-Record: TypeAlias = Trade | Quote | Book | Gap | Rejection | Event | Usage | Overflow
+class Backfill(_Record, frozen=True, tag="backfill"):
+    """What the broker says afterwards of a minute in which trades are proved to be missing: its own one-minute bar.
+
+    Another source than the stream, of a kind of its own, so that nobody takes it for observed trades: neither
+    completeness nor bars count it, and the gap stays as it is. Prices in KRW, volume in shares.
+    """
+
+    symbol: str
+    minute_ns: int
+    """When the minute begins."""
+    requested_ns: int
+    received_ns: int
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int
+    """All of the minute, what was observed of it included."""
+    cumulative_value: int | None
+    """Of the day, at the end of the minute."""
+    gap_ids: tuple[str, ...] = ()
+    """The first of the gaps for which it was asked; every gap of the symbol that touches the minute is one."""
+    endpoint: str = "inquire-time-itemchartprice"
+    raw: str | None = None
+    """The row as received: one JSON object."""
+
+
+Record: TypeAlias = Trade | Quote | Book | Gap | Rejection | Event | Usage | Overflow | Backfill
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="batch"):

@@ -95,6 +95,10 @@ class Paths:
         """Return what the symbols of a streaming shard executed today while they were wanted."""
         return self.state / "completeness" / f"{shard}.json"
 
+    def backfill(self, shard: ShardName) -> Path:
+        """Return the minutes of today that a streaming shard wants bars of, and those that it has asked for."""
+        return self.state / "backfill" / f"{shard}.json"
+
     @property
     def locks(self) -> Path:
         """Return the directory of lock files: one holder per data directory, shard and sink."""

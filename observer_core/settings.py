@@ -105,6 +105,8 @@ class Settings:
     viewers_group: str
     operators_group: str
     log_level: str
+    backfill_calls_per_min: int = 0
+    """0 = never."""
     disk_ladder_percent: tuple[float, ...] = (75.0, 85.0, 90.0, 95.0)
     """Used shares at which to warn, trim, seal and drop."""
     disk_reserve_bytes: int = 16 * 1024 * 1024
@@ -371,6 +373,7 @@ def _build(reader: _Reader, app_keys: tuple[AppKey, ...], warnings: tuple[str, .
         closed_sweep_interval_s=reader.number("OBSERVER_CLOSED_SWEEP_INTERVAL_S", 0, 86_400),
         stale_after_s=reader.number("OBSERVER_STALE_AFTER_S", 1, 3_600),
         rate_window_s=reader.number("OBSERVER_RATE_WINDOW_S", 1, 3_600),
+        backfill_calls_per_min=reader.whole("OBSERVER_BACKFILL_CALLS_PER_MIN", 0, 60),
         universe_minimum_close=reader.whole("OBSERVER_UNIVERSE_MINIMUM_CLOSE", 0, 100_000_000),
         universe_top=top or None,
         postgres_dsn=Secret(dsn) if dsn else None,

@@ -134,6 +134,14 @@ VARIABLES: tuple[Variable, ...] = (
         _COLLECTION,
     ),
     Variable(
+        "OBSERVER_BACKFILL_CALLS_PER_MIN",
+        "0",
+        "For minutes in which trades are proved missing, ask for the broker's minute bar: so many calls an appkey, "
+        "at the lowest priority; 0 = never",
+        "calls/min",
+        _COLLECTION,
+    ),
+    Variable(
         "OBSERVER_UNIVERSE_MINIMUM_CLOSE",
         "4000",
         "Lowest previous close of a collected symbol, where there is no universe.toml",

@@ -28,6 +28,8 @@ TR_MULTI_PRICE: Final = "FHKST11300006"
 """REST: intstock-multprice, up to `MULTI_PRICE_SLOTS` symbols, `MULTI_PRICE_KEYS`."""
 TR_INQUIRE_CCNL: Final = "FHKST01010300"
 """REST: inquire-ccnl, the 30 newest executions of one symbol, `INQUIRE_CCNL_KEYS`."""
+TR_MINUTE_CHART: Final = "FHKST03010200"
+"""REST: inquire-time-itemchartprice, one-minute bars of today."""
 TR_CHK_HOLIDAY: Final = "CTCA0903R"
 """REST: chk-holiday, trading days from a date on, `CHK_HOLIDAY_KEYS`."""
 

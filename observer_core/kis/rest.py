@@ -12,13 +12,20 @@ from datetime import date
 from random import Random
 from typing import NamedTuple
 
-from observer_core.clock import Clock
+from observer_core.clock import Clock, kst_datetime
 from observer_core.errors import FeedError, RateRefusedError, ReauthenticateError
 from observer_core.ids import AppKeyOrdinal
 from observer_core.kis.auth import ApprovalKeys, TokenStore, cache_path, issue_token
+from observer_core.kis.charts import MinuteChart, parse_minute_chart
 from observer_core.kis.classify import rest_failure
 from observer_core.kis.connection import DroppedConnectionError
-from observer_core.kis.fields import MULTI_PRICE_SLOTS, TR_CHK_HOLIDAY, TR_INQUIRE_PRICE, TR_MULTI_PRICE
+from observer_core.kis.fields import (
+    MULTI_PRICE_SLOTS,
+    TR_CHK_HOLIDAY,
+    TR_INQUIRE_PRICE,
+    TR_MINUTE_CHART,
+    TR_MULTI_PRICE,
+)
 from observer_core.kis.holidays import parse_holidays
 from observer_core.kis.quotes import CallTimes, QuoteRows, parse_inquire_price, parse_multi_price
 from observer_core.kis.transport import Answer, Transport
@@ -105,6 +112,23 @@ class RestClient:
         answer = await self._call(TR_INQUIRE_PRICE, f"{_QUOTATIONS}/inquire-price?{query}", priority)
         times = CallTimes(answer.requested_ns, answer.received_ns)
         return _price_answer(parse_inquire_price(answer.body, symbol, times, self.keep_raw), answer)
+
+    async def minute_chart(self, symbol: str, until_ns: int) -> MinuteChart:
+        """Ask for the one-minute bars of today that end with the minute `until_ns` lies in; that one is not answered.
+
+        Raises:
+            MalformedMessage: the answer does not have its form.
+            SymbolRefusedError: the broker does not accept the symbol.
+            FeedError: the call failed.
+        """
+        query = (
+            f"FID_COND_MRKT_DIV_CODE={_KRX}&FID_INPUT_ISCD={symbol}&FID_INPUT_HOUR_1={kst_datetime(until_ns):%H%M}00"
+            "&FID_PW_DATA_INCU_YN=Y&FID_ETC_CLS_CODE="
+        )
+        path = f"{_QUOTATIONS}/inquire-time-itemchartprice?{query}"
+        answer = await self._call(TR_MINUTE_CHART, path, Priority.BACKFILL)
+        times = CallTimes(answer.requested_ns, answer.received_ns)
+        return parse_minute_chart(answer.body, symbol, times, self.keep_raw)
 
     async def opening_days(self, first: date) -> dict[date, bool]:
         """Ask on which days from `first` on the market opens. Real host only, at most once a day.

@@ -55,10 +55,13 @@ class Pace:
     @property
     def may_hang_up(self) -> bool:
         """Return whether a stream may end: the last prints have come in, and it is long until the next ones."""
-        now_ns = self._clock.now_ns()
-        if not self.resting or self.opens_ns - now_ns <= STREAM_EARLY_S * NS_PER_S:
-            return False
-        return phase_at(now_ns - int(STREAM_LATE_S * NS_PER_S), self._watch.current()).phase is Phase.CLOSED
+        early = self.opens_ns - self._clock.now_ns() <= STREAM_EARLY_S * NS_PER_S
+        return not early and self.closed_for(STREAM_LATE_S)
+
+    def closed_for(self, seconds: float) -> bool:
+        """Return whether the market is closed now and was so long ago."""
+        before_ns = self._clock.now_ns() - int(seconds * NS_PER_S)
+        return self.resting and phase_at(before_ns, self._watch.current()).phase is Phase.CLOSED
 
     def observed(self, records: Iterable[Record]) -> None:
         """Take what an answer held."""

@@ -27,13 +27,14 @@ from observer_core.kis.rest import RestClient, open_rest
 from observer_core.kis.stream import Received, StreamSession, open_stream
 from observer_core.kis.wire import ControlMessage, Registration
 from observer_core.market.phases import Phase
-from observer_core.messages import Event, GapReason, Quote, Track
+from observer_core.messages import Event, GapReason, Quote, Record, Track
 from observer_core.pacing.backoff import Backoff
 from observer_core.pacing.connect import ConnectBudget, connect_path
 from observer_core.pacing.rate import Priority
 from observer_core.quality.delays import delay_ns
 from observer_core.quality.rates import RateRule
 from observer_core.services.assignment import AssignmentWatch
+from observer_core.services.backfill import MinuteBackfill
 from observer_core.services.context import ChildContext
 from observer_core.services.day_volumes import DayVolumes
 from observer_core.services.feed import source_of
@@ -87,6 +88,7 @@ class ScalpCollector:
             volumes=DayVolumes(shard.settings.paths.day_volumes(shard.name), shard.clock.now_ns()),
             stale_after_s=shard.settings.stale_after_s,
         )
+        self._backfill = MinuteBackfill(shard, client, self._pace)
         self._cut_alarm = CutAlarm(shard.name)
         self._proof = SilenceProof(shard.settings.symbol_silence_s)
         self._intake = StreamIntake(shard.name, self._proof, shard.clock, keep_raw=shard.settings.keep_raw)
@@ -102,6 +104,13 @@ class ScalpCollector:
 
     async def collect(self) -> None:
         """Keep a session open until the shard stops."""
+        backfill = asyncio.create_task(self._backfill.run())
+        try:
+            await self._keep_session()
+        finally:
+            backfill.cancel()
+
+    async def _keep_session(self) -> None:
         shard = self._shard
         if not await self._wait_for_symbols():
             return
@@ -121,7 +130,7 @@ class ScalpCollector:
             elif await self._connect_allowed():
                 await self._attempt()
                 self._look_at_quality(observing=False)
-        shard.note(self._quality.finish(self._clock.now_ns()))
+        self._tell_quality(self._quality.finish(self._clock.now_ns()))
 
     async def _wait_for_symbols(self) -> bool:
         shard = self._shard
@@ -370,11 +379,15 @@ class ScalpCollector:
         now_ns, monotonic_ns = self._clock.now_ns(), self._clock.monotonic_ns()
         if self._close.due(self._pace.phase, monotonic_ns):
             self._begin(self._compare_the_close())
-        self._shard.note(self._quality.look(self._pace.phase, now_ns, monotonic_ns, observing=observing))
+        self._tell_quality(self._quality.look(self._pace.phase, now_ns, monotonic_ns, observing=observing))
         self._shard.update(**self._quality.figures())
         self._shard.hold_stale(self._quality.stale if observing else {})
         for symbol in self._quality.take_limits_wanted():
             self._begin(self._learn_limits(symbol))
+
+    def _tell_quality(self, records: Sequence[Record]) -> None:
+        self._shard.note(records)
+        self._backfill.want(records)
 
     async def _learn_limits(self, symbol: str) -> None:
         try:

@@ -185,9 +185,14 @@ class Shard:
         if observed:
             self.be_ready()
 
-    def note(self, records: Sequence[Record]) -> None:
-        """Write down gap records and events, now or as soon as the journal takes them."""
-        self._write(records)
+    @property
+    def may_add(self) -> bool:
+        """Return whether there is room for what is good to have and not owed."""
+        return not self._disk.dropping and not self._unwritten
+
+    def note(self, records: Sequence[Record]) -> bool:
+        """Write down gap records and events, now or as soon as the journal takes them; return whether it was now."""
+        return self._write(records)
 
     def tell(self, status: StatusMessage) -> None:
         """Send the hub a status other than the shard's own."""
@@ -267,13 +272,15 @@ class Shard:
     def _remember_gaps(self) -> None:
         self._open_gaps.remember((*self._left_open, *self.outages.open_gaps, *self._stale.open_gaps))
 
-    def _write(self, records: Sequence[Record]) -> None:
+    def _write(self, records: Sequence[Record]) -> bool:
         if not records:
-            return
+            return True
         now_ns = self.clock.now_ns()
         records = [*records, *self._escalation.close((one for one in records if isinstance(one, Gap)), now_ns)]
-        if not self._append(records, now_ns):
+        taken = self._append(records, now_ns)
+        if not taken:
             self._unwritten.add(records)
+        return taken
 
     def _append(self, records: Sequence[Record], received_ns: int) -> bool:
         if self._unwritten:

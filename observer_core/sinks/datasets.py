@@ -18,7 +18,7 @@ from observer_core.archive.sealing import SealError, sealed_lines
 from observer_core.backup.form import Progress, digest, file_digest, sync_entries, write_durably
 from observer_core.errors import ConfigError, ObserverError
 from observer_core.ids import DayNumber
-from observer_core.messages import Book, Gap, Overflow, Quality, Quote, Record, Rejection, Trade
+from observer_core.messages import Backfill, Book, Gap, Overflow, Quality, Quote, Record, Rejection, Trade
 from observer_core.paths import Paths
 from observer_core.sinks.archive_lines import LineDecoder
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 KINDS: dict[type, str] = {
     Trade: "trades", Quote: "quotes", Book: "books", Gap: "gaps", Rejection: "rejections", Overflow: "overflow",
+    Backfill: "backfill",
 }  # fmt: skip
 """What is exported, and into which file."""
 

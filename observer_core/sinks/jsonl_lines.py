@@ -7,7 +7,19 @@ import msgspec
 
 from observer_core.clock import NS_PER_S, kst_day
 from observer_core.ids import DayNumber, Epoch, Seq, ShardName
-from observer_core.messages import Batch, Book, Event, Gap, Overflow, Quote, Rejection, Trade, Usage, line_type
+from observer_core.messages import (
+    Backfill,
+    Batch,
+    Book,
+    Event,
+    Gap,
+    Overflow,
+    Quote,
+    Rejection,
+    Trade,
+    Usage,
+    line_type,
+)
 from observer_core.sinks.port import TIME_OF, Offset
 
 LINE_PREFIX: tuple[tuple[str, type], ...] = (
@@ -23,7 +35,7 @@ LINE_PREFIX: tuple[tuple[str, type], ...] = (
 
 LINE_TYPES: Mapping[type, type[msgspec.Struct]] = {
     record_type: line_type(record_type, LINE_PREFIX)
-    for record_type in (Trade, Quote, Book, Gap, Rejection, Event, Usage, Overflow)
+    for record_type in (Trade, Quote, Book, Gap, Rejection, Event, Usage, Overflow, Backfill)
 }
 
 _NS_PER_DAY = 24 * 3600 * NS_PER_S

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from observer_core.ids import Epoch, Seq, ShardName, SinkName
-from observer_core.messages import Batch, Book, Event, Gap, Overflow, Quote, Record, Rejection, Trade, Usage
+from observer_core.messages import Backfill, Batch, Book, Event, Gap, Overflow, Quote, Record, Rejection, Trade, Usage
 
 TIME_OF: Mapping[type, Callable[[Record], int]] = {
     Trade: attrgetter("received_ns"),
@@ -19,6 +19,7 @@ TIME_OF: Mapping[type, Callable[[Record], int]] = {
     Event: attrgetter("at_ns"),
     Usage: attrgetter("minute_ns"),
     Overflow: attrgetter("at_ns"),
+    Backfill: attrgetter("received_ns"),
 }
 """The instant that decides a record's day, the same for every sink: when it was received, or when it happened."""
 

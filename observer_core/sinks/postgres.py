@@ -38,7 +38,7 @@ from observer_core.sinks.postgres_session import open_writer_session
 from observer_core.sinks.sql.statements import statement
 
 POSTGRES = SinkName("postgres")
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 """The oldest schema this writer can fill; newer ones only add, so that the program can be rolled back alone."""
 LOOK_AHEAD_INTERVAL_NS = 60 * NS_PER_S
 

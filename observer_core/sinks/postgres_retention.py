@@ -14,7 +14,9 @@ from observer_core.sinks.postgres_partitions import PARTITION_LOCK, TABLE
 from observer_core.sinks.postgres_session import connect
 from observer_core.sinks.sql.statements import statement
 
-SIDE_TABLES = ("ingest_errors", "usage_metrics", "events", "gaps", "overflow_ledger", "bars_1m", "bars_10m")
+SIDE_TABLES = (
+    "ingest_errors", "usage_metrics", "events", "gaps", "overflow_ledger", "bars_1m", "bars_10m", "backfill_1m",
+)  # fmt: skip
 
 
 def drop_before(dsn: Secret, first: date, *, dry_run: bool = False) -> tuple[list[str], int]:

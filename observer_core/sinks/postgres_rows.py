@@ -14,7 +14,20 @@ from typing import Any, NamedTuple, TypeAlias, assert_never
 import msgspec
 
 from observer_core.clock import NS_PER_S
-from observer_core.messages import Batch, Book, Event, Gap, Overflow, Quality, Quote, Record, Rejection, Trade, Usage
+from observer_core.messages import (
+    Backfill,
+    Batch,
+    Book,
+    Event,
+    Gap,
+    Overflow,
+    Quality,
+    Quote,
+    Record,
+    Rejection,
+    Trade,
+    Usage,
+)
 from observer_core.sinks.port import TIME_OF
 
 Row: TypeAlias = tuple[Any, ...]
@@ -294,6 +307,8 @@ class RowMaker:
                 return (*key, *_usage_values(record))
             case Overflow():
                 return (*key, *_overflow_values(record))
+            case Backfill():
+                return (*key, self._source, *_backfill_values(record))
             case Trade() | Quote() | Book():
                 raise TypeError("an observation goes by COPY")
             case _:
@@ -344,6 +359,24 @@ def _overflow_values(overflow: Overflow) -> Row:
     )
 
 
+def _backfill_values(bar: Backfill) -> Row:
+    return (
+        bar.endpoint,
+        bar.received_ns,
+        instant(bar.requested_ns),
+        instant(bar.minute_ns),
+        bar.symbol,
+        bar.open,
+        bar.high,
+        bar.low,
+        bar.close,
+        bar.volume,
+        bar.cumulative_value,
+        list(bar.gap_ids),
+        bar.raw,
+    )
+
+
 OBSERVATION_MAKERS: Mapping[type[Record], Callable[[RowMaker, Any, int], Row]] = {
     Trade: RowMaker.trade,
     Quote: RowMaker.quote,
@@ -356,5 +389,6 @@ SIDE_STATEMENTS: Mapping[type[Record], str] = {
     Event: "insert_event",
     Usage: "insert_usage",
     Overflow: "insert_overflow",
+    Backfill: "insert_backfill",
 }
 """Name of the statement that takes each kind of record that is no observation."""

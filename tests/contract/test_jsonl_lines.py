@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from observer_core.messages import Book, Gap, Overflow, Record, Rejection, Track, Usage
+from observer_core.messages import Backfill, Book, Gap, Overflow, Record, Rejection, Track, Usage, track_of
 from observer_core.sinks.jsonl_lines import LINE_PREFIX, LINE_TYPES, encode_lines, line_key, line_objects
 from tests.fixtures.journals import NINE_OCLOCK_NS, batch, event, quote, trade
 
@@ -28,13 +28,38 @@ GAP = Gap("g-1", Track.SCALP, "restart", ("005930",), NINE_OCLOCK_NS - 1, None, 
 REJECTION = Rejection("005930", NINE_OCLOCK_NS, Track.SCALP, "validate", ("price",), "raw\n줄")
 USAGE = Usage("scalp-0", NINE_OCLOCK_NS, 1, 0, 5, 1000, 2000)
 OVERFLOW = Overflow("005930", NINE_OCLOCK_NS, "volume_surge", 7.5, "lower_score", 0, 41, 41, 8.25, cpu_percent=12.5)
-EVERY_KIND: tuple[Record, ...] = (trade(1), quote(2), BOOK, GAP, REJECTION, event(3), USAGE, OVERFLOW)
+BACKFILL = Backfill(
+    symbol="005930",
+    minute_ns=NINE_OCLOCK_NS - 120 * 10**9,
+    requested_ns=NINE_OCLOCK_NS - 1,
+    received_ns=NINE_OCLOCK_NS,
+    open=10,
+    high=12,
+    low=9,
+    close=11,
+    volume=5,
+    cumulative_value=None,
+    gap_ids=("g-1",),
+)
+EVERY_KIND: tuple[Record, ...] = (trade(1), quote(2), BOOK, GAP, REJECTION, event(3), USAGE, OVERFLOW, BACKFILL)
 
 GOLDEN_EVENT = (
     b'{"kind":"event","shard":"scalp-0","epoch":1,"seq":5,"day":20260724,"session_id":"20260724-scalp-0-1",'
     b'"source":"sim","schema_version":1,"at_ns":1784851200000000000,"name":"test","severity":"info",'
     b'"subject":"scalp-0","text":"7"}\n'
 )
+
+GOLDEN_BACKFILL = (
+    b'{"kind":"backfill","shard":"scalp-0","epoch":1,"seq":5,"day":20260724,"session_id":"20260724-scalp-0-1",'
+    b'"source":"sim","schema_version":1,"symbol":"005930","minute_ns":1784851080000000000,'
+    b'"requested_ns":1784851199999999999,"received_ns":1784851200000000000,"open":10,"high":12,"low":9,"close":11,'
+    b'"volume":5,"cumulative_value":null,"gap_ids":["g-1"],"endpoint":"inquire-time-itemchartprice","raw":null}\n'
+)
+
+
+def test_a_backfill_line_byte_for_byte() -> None:
+    assert encode_lines(line_objects(batch(5, [BACKFILL]), [0])) == GOLDEN_BACKFILL
+    assert track_of(BACKFILL, Track.SCALP) is Track.SYSTEM
 
 
 def test_an_event_line_byte_for_byte() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from observer_core.clock import NS_PER_S, kst_midnight_ns
 from observer_core.errors import FatalSinkError, TransientSinkError
-from observer_core.messages import Event, Overflow, Record, Rejection, Track, Usage
+from observer_core.messages import Backfill, Event, Overflow, Record, Rejection, Track, Usage
 from observer_core.settings import Secret
 from observer_core.sinks.postgres_load import ReplayInserter
 from observer_core.sinks.postgres_session import connect
@@ -208,6 +208,25 @@ def test_overflows_carry_their_reason_and_the_systems_state(postgres_dsn: Secret
     assert query(postgres_dsn, told) == [
         ("2026-07-16", "005930", "volume_surge", 7.5, "lower_score", 1, OPEN_NS, state)
     ]
+
+
+def test_bars_fetched_afterwards_have_a_table_of_their_own(postgres_dsn: Secret, tmp_path: Path) -> None:
+    minute_ns = OPEN_NS - 120 * 10**9
+    raw = '{"stck_prpr": "11"}'
+    bar = Backfill("005930", minute_ns, OPEN_NS - 1, OPEN_NS, 10, 12, 9, 11, 5, None, ("g-1", "g-2"), raw=raw)
+    batch = stored(batch_of([bar]))
+    with sink_for(postgres_dsn, tmp_path) as sink:
+        deliver(sink, [batch, batch])
+    columns = "day::text, source, endpoint, symbol, open, high, low, close, volume, cumulative_value, gap_ids"
+    told = f"SELECT {columns}, extract(epoch FROM start_at)::int8, payload_raw #>> '{{}}' FROM backfill_1m"
+    assert query(postgres_dsn, told) == [
+        (
+            *("2026-07-16", "sim", "inquire-time-itemchartprice", "005930", 10, 12, 9, 11, 5, None, ["g-1", "g-2"]),
+            *(minute_ns // 10**9, raw),
+        )
+    ]
+    for table in ("pattern_records", "bars_1m", "gaps"):
+        assert query(postgres_dsn, f"SELECT count(*) FROM {table}") == [(0,)]
 
 
 def test_a_second_writer_is_refused_while_the_first_lives(postgres_dsn: Secret, tmp_path: Path) -> None:

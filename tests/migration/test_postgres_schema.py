@@ -44,7 +44,15 @@ def test_up_down_up_gives_the_same_schema(empty_postgres_dsn: Secret, tmp_path: 
     empty = _dump(dsn)
     assert db.upgrade(dsn) == SCHEMA_REVISION
     first = _dump(dsn)
-    for table in ("pattern_records", "ingest_errors", "usage_metrics", "gaps", "events", "overflow_ledger"):
+    for table in (
+        "pattern_records",
+        "ingest_errors",
+        "usage_metrics",
+        "gaps",
+        "events",
+        "overflow_ledger",
+        "backfill_1m",
+    ):
         assert f"CREATE TABLE public.{table} " in first
     with sink_for(dsn, tmp_path) as sink:
         deliver(sink, [trades(1, 10)])

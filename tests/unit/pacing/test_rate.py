@@ -221,3 +221,26 @@ def test_a_low_class_is_served_in_the_end(tmp_path: Path) -> None:
         else:
             wakes_ns[priority] = now_ns + int(answer * NS_PER_S) + 1
     assert 2 <= served.count(Priority.BACKFILL) <= 4
+
+
+@pytest.mark.parametrize("calls_per_min", [0, 6, 60])
+def test_backfill_takes_no_more_of_a_busy_budget_than_its_calls(tmp_path: Path, calls_per_min: int) -> None:
+    """Two sweeping shards never rest for a minute; beside them so many calls of the lowest class are made."""
+    budgets = [RateBudget(tmp_path / "rate-0.bin", 18) for _ in range(3)]
+    end_ns, pause_ns = START_NS + 60 * NS_PER_S, 60 * NS_PER_S // max(1, calls_per_min)
+    wakes_ns = [START_NS, START_NS, START_NS + pause_ns if calls_per_min else end_ns]
+    served = [0, 0, 0]
+    while (now_ns := min(wakes_ns)) < end_ns:
+        index = wakes_ns.index(now_ns)
+        answer = budgets[index].take(now_ns, Priority.BACKFILL if index == 2 else Priority.SWEEP)
+        if isinstance(answer, Slot):
+            served[index] += 1
+            budgets[index].complete(answer, now_ns + NS_PER_MS)
+            wakes_ns[index] = now_ns + (pause_ns if index == 2 else 2 * NS_PER_MS)
+        else:
+            wakes_ns[index] = now_ns + int(answer * NS_PER_S) + 1
+    swept, backfilled = sum(served[:2]), served[2]
+    # Not one call of the minute is lost, and the sweeps have all but these.
+    assert swept + backfilled == 1_080
+    assert backfilled <= calls_per_min
+    assert bool(backfilled) == bool(calls_per_min)
