@@ -9,14 +9,16 @@ from pathlib import Path
 import msgspec
 
 from observer_core.bus.request import Requester, new_request_id
-from observer_core.cli.explanations import explain_gap, explain_process, explain_symbol
+from observer_core.cli.explanations import explain_gap, explain_process, explain_symbol, newest_word
 from observer_core.clock import Clock, SystemClock
 from observer_core.errors import LinkError, ObserverError
 from observer_core.http.symbols import SYMBOL_FORM, symbol_status
 from observer_core.ids import DayNumber
 from observer_core.market.listings import Listing
+from observer_core.messages import GapReason
 from observer_core.paths import Paths
-from observer_core.services.hub_archive import GapArchive, GapLine
+from observer_core.quality.backfill import MINUTE_NS
+from observer_core.services.hub_archive import BackfillArchive, BackfillLine, GapArchive, GapLine
 from observer_core.services.symbol_completeness import completeness_by_files
 from observer_core.services.symbol_owners import symbol_owners
 from observer_core.services.universe_files import cached_listings, newest_universe
@@ -60,7 +62,8 @@ def _explanation(paths: Paths, subject: str, clock: Clock) -> tuple[str, list[st
         return "symbol", explain_symbol(newest_universe(paths), status, _listing(paths, subject))
     gaps = _gap_records(paths.data, subject, now_ns)
     if gaps:
-        return "gap", explain_gap(gaps)
+        gap = newest_word(gaps)
+        return "gap", explain_gap(gap, _fetched(paths.data, gap, now_ns))
     view = _view(paths, clock)
     row = next((row for row in view.processes if row.name == subject), None)
     return "process", explain_process(view, row, now_ns) if row is not None else []
@@ -77,6 +80,14 @@ def _view(paths: Paths, clock: Clock) -> SystemView:
 def _gap_records(archive: Path, gap_id: str, now_ns: int) -> list[GapLine]:
     """Return the records of a gap in the archive of the Korean day."""
     return [line for line in GapArchive(archive).read(now_ns) if line.gap_id == gap_id]
+
+
+def _fetched(archive: Path, gap: GapLine, now_ns: int) -> list[BackfillLine]:
+    """Return the broker's bars of the minutes that a proved gap touches."""
+    if gap.reason != GapReason.CONTINUITY or gap.until_ns is None:
+        return []
+    lines = [line for line in BackfillArchive(archive).read(now_ns) if line.symbol in gap.symbols]
+    return [line for line in lines if gap.from_ns - MINUTE_NS < line.minute_ns < gap.until_ns]
 
 
 def _listing(paths: Paths, symbol: str) -> Listing | None:

@@ -12,10 +12,11 @@ from observer_core.http.symbols import SymbolCompleteness, SymbolStatus
 from observer_core.market.listings import Listing
 from observer_core.market.universe import Universe, build_universe
 from observer_core.messages import GapReason
-from observer_core.services.hub_archive import GapLine
+from observer_core.services.hub_archive import BackfillLine, GapLine
 from observer_core.view import ProcessRow, SystemView
 
 EVENTS_SHOWN = 5
+BARS_SHOWN = 8
 NOTHING_TO_DO = "nothing to do"
 
 _STATES = {
@@ -126,9 +127,13 @@ def _not_collected(symbol: str, universe: Universe, listing: Listing | None) -> 
     return [head, why, f"next: observerctl universe pin {symbol}, or change universe.toml"]
 
 
-def explain_gap(gaps: Sequence[GapLine]) -> list[str]:
-    """Return what a gap is; `gaps` are its records in the order of the archive."""
-    gap = next((record for record in reversed(gaps) if record.until_ns is not None), gaps[-1])
+def newest_word(gaps: Sequence[GapLine]) -> GapLine:
+    """Return what was said last of a gap; `gaps` are its records in the order of the archive."""
+    return next((record for record in reversed(gaps) if record.until_ns is not None), gaps[-1])
+
+
+def explain_gap(gap: GapLine, fetched: Sequence[BackfillLine] = ()) -> list[str]:
+    """Return what a gap is; `fetched` are the broker's bars of its symbol and minutes."""
     why, step = _GAPS.get(gap.reason, (gap.reason, "see the log of the shard"))
     until = "still open" if gap.until_ns is None else f"until {kst_datetime(gap.until_ns):%H:%M:%S.%f}"[:-3]
     shown = ", ".join(gap.symbols[:8]) + (f" and {len(gap.symbols) - 8} more" if len(gap.symbols) > 8 else "")
@@ -139,7 +144,16 @@ def explain_gap(gaps: Sequence[GapLine]) -> list[str]:
     ]
     if gap.detail:
         lines.append(f"detail: {gap.detail}")
+    if fetched:
+        lines.append(_fetched(fetched))
+        step = NOTHING_TO_DO
     return [*lines, f"next: {step.format(shard=_shard_of(gap.gap_id))}"]
+
+
+def _fetched(bars: Sequence[BackfillLine]) -> str:
+    shown = [f"{kst_datetime(bar.minute_ns):%H:%M} with {bar.volume:,} shares" for bar in bars[:BARS_SHOWN]]
+    more = f" and {len(bars) - BARS_SHOWN} more" if len(bars) > BARS_SHOWN else ""
+    return f"fetched afterwards, not observed: the broker's minute bars {', '.join(shown)}{more}"
 
 
 def _shard_of(gap_id: str) -> str:

@@ -62,12 +62,14 @@ class MinuteBackfill:
         """Make a call now and then until the shard stops."""
         if not self._calls_per_min:
             return
-        try:
-            while not self._shard.stopping.is_set():
-                await self._shard.pause(60.0 / self._calls_per_min)
-                if self._shard.running.is_set() and not self._shard.stopping.is_set():
-                    await self._turn()
-        finally:
+        while not self._shard.stopping.is_set():
+            await self._shard.pause(60.0 / self._calls_per_min)
+            if self._shard.running.is_set() and not self._shard.stopping.is_set():
+                await self._turn()
+
+    def close(self) -> None:
+        """Write down what is still wanted, for the next life."""
+        if self._unwritten:
             self._write()
 
     async def _turn(self) -> None:
@@ -148,7 +150,9 @@ def _minutes(ask: Ask) -> str:
 
 
 def _told(ask: Ask, found: Found) -> str:
-    gaps = {gap_id for bar in found.bars for gap_id in bar.gap_ids}
+    gaps = list(dict.fromkeys(gap_id for bar in found.bars for gap_id in bar.gap_ids))
     volume = sum(bar.volume for bar in found.bars)
-    text = f"{_minutes(ask)}: {len(found.bars)} minute bars with {volume:,} shares, for {len(gaps)} gaps"
+    text = f"{_minutes(ask)}: minute bars fetched: {len(found.bars)}, with {volume:,} shares"
+    if gaps:
+        text += f", for gap {gaps[0]}" + (" and others" if len(gaps) > 1 else "")
     return f"{text}; the broker has no row of {found.absent}" if found.absent else text

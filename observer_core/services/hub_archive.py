@@ -5,6 +5,7 @@ Separate from `hub_feed` because the archive is complete but later: it is read i
 
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Generic, TypeAlias, TypeVar
 
@@ -36,6 +37,15 @@ class GapLine(msgspec.Struct, frozen=True, gc=False):
     missed_volume: int | None = None
 
 
+class BackfillLine(msgspec.Struct, frozen=True, gc=False):
+    """An archived minute bar that was fetched afterwards."""
+
+    kind: str
+    symbol: str = ""
+    minute_ns: int = 0
+    volume: int = 0
+
+
 class _EventLine(msgspec.Struct, frozen=True, gc=False):
     kind: str
     at_ns: int = 0
@@ -46,6 +56,7 @@ class _EventLine(msgspec.Struct, frozen=True, gc=False):
 
 
 _decoder = msgspec.json.Decoder(GapLine)
+_backfill_decoder = msgspec.json.Decoder(BackfillLine)
 _event_decoder = msgspec.json.Decoder(_EventLine)
 
 Line = TypeVar("Line")
@@ -111,6 +122,13 @@ class GapAndEventArchive(SystemArchive[GapLine | Event]):
 
     def __init__(self, archive: Path) -> None:
         super().__init__(archive, lambda: _Shared().gaps_and_events)
+
+
+class BackfillArchive(SystemArchive[BackfillLine]):
+    """The minute bars that were fetched afterwards."""
+
+    def __init__(self, archive: Path) -> None:
+        super().__init__(archive, lambda: _backfills)
 
 
 class _Shared:
@@ -181,6 +199,15 @@ def _gap_line(raw: bytes) -> GapLine | None:
     except msgspec.DecodeError:
         return None
     return line if line.kind == "gap" else None
+
+
+def _backfills(lines: Iterable[bytes]) -> list[BackfillLine]:
+    found = []
+    for raw in lines:
+        if b'"backfill"' in raw:
+            with suppress(msgspec.DecodeError):
+                found.append(_backfill_decoder.decode(raw))
+    return [line for line in found if line.kind == "backfill"]
 
 
 def _event(raw: bytes) -> Event | None:

@@ -55,8 +55,7 @@ class Pace:
     @property
     def may_hang_up(self) -> bool:
         """Return whether a stream may end: the last prints have come in, and it is long until the next ones."""
-        early = self.opens_ns - self._clock.now_ns() <= STREAM_EARLY_S * NS_PER_S
-        return not early and self.closed_for(STREAM_LATE_S)
+        return self.closed_for(STREAM_LATE_S) and self.opens_ns - self._clock.now_ns() > STREAM_EARLY_S * NS_PER_S
 
     def closed_for(self, seconds: float) -> bool:
         """Return whether the market is closed now and was so long ago."""

@@ -109,6 +109,7 @@ class ScalpCollector:
             await self._keep_session()
         finally:
             backfill.cancel()
+            self._backfill.close()
 
     async def _keep_session(self) -> None:
         shard = self._shard

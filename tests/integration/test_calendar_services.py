@@ -17,6 +17,7 @@ from observer_core.ids import AppKeyOrdinal, MonotonicNs, TimeNs
 from observer_core.kis.rest import open_rest
 from observer_core.market.phases import Phase
 from observer_core.messages import Quote
+from observer_core.services.backfill import AFTER_CLOSE_S
 from observer_core.services.calendar_check import RETRY_S, TRIES_A_DAY, CalendarCheck
 from observer_core.services.calendar_watch import CalendarWatch, Vote
 from observer_core.services.pace import Pace
@@ -182,10 +183,17 @@ def test_a_closed_market_slows_the_sweep_and_lets_the_stream_rest(tmp_path: Path
         "2026-11-21T10:00:00": True,
     }
     assert {moment: pace(moment).may_hang_up for moment in hang_up} == hang_up
+    fetching_ends = {
+        "2026-11-20T10:00:00": False,
+        "2026-11-20T20:29:59": False,
+        "2026-11-20T20:30:00": True,
+        "2026-11-21T10:00:00": True,
+    }
+    assert {moment: pace(moment).closed_for(AFTER_CLOSE_S) for moment in fetching_ends} == fetching_ends
     forced = Pace(
         broker_settings(tmp_path, NOWHERE, OBSERVER_FORCE_OPEN="true"), SteppingClock(at("2026-11-21T10:00:00"))
     )
-    assert (forced.interval_s, forced.may_hang_up) == (0.0, False)
+    assert (forced.interval_s, forced.may_hang_up, forced.closed_for(AFTER_CLOSE_S)) == (0.0, False, False)
 
 
 def test_trades_on_a_closed_day_wake_every_shard(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 import msgspec
 import pytest
 
-from observer_core.cli.explanations import explain_gap, explain_process, explain_symbol
+from observer_core.cli.explanations import explain_gap, explain_process, explain_symbol, newest_word
+from observer_core.clock import kst_datetime
 from observer_core.http.symbols import LastValue, SymbolStatus
 from observer_core.ids import DayNumber
 from observer_core.market.listings import Listing
 from observer_core.market.universe import Rules, build_universe
 from observer_core.messages import Event, GapReason
-from observer_core.services.hub_archive import GapLine
+from observer_core.services.hub_archive import BackfillLine, GapLine
 from observer_core.view import MarketView
 from tests.fixtures.views import NOW_NS, at, blank_view, row
 
@@ -88,18 +89,34 @@ def test_without_a_universe_maintenance_is_asked() -> None:
 
 
 def test_a_gap_is_explained_by_its_reason_and_its_end() -> None:
-    assert "still open" in explain_gap([GAP])[1]
+    assert "still open" in explain_gap(GAP)[1]
     closed = msgspec.structs.replace(GAP, until_ns=at(12))
     for records in ([GAP, closed], [closed, GAP]):
-        lines = explain_gap(records)
+        lines = explain_gap(newest_word(records))
         assert "the stream was disconnected" in lines[0]
         assert "still open" not in lines[1]
         assert "detail: code 1006" in lines
 
 
+def test_a_proved_gap_names_what_was_fetched_of_it_and_that_it_was_not_observed() -> None:
+    proved = msgspec.structs.replace(GAP, reason="continuity", until_ns=at(12))
+    assert explain_gap(proved)[-1] == "next: compare with the broker's minute bars"
+    minute_ns = NOW_NS - NOW_NS % (60 * 10**9)
+    bars = [
+        BackfillLine(kind="backfill", symbol="005930", minute_ns=minute_ns + n * 60 * 10**9, volume=1_234)
+        for n in range(9)
+    ]
+    *_, told, step = explain_gap(proved, bars)
+    assert told.startswith(
+        f"fetched afterwards, not observed: the broker's minute bars {kst_datetime(minute_ns):%H:%M}"
+    )
+    assert told.endswith("with 1,234 shares and 1 more")
+    assert step == "next: nothing to do"
+
+
 @pytest.mark.parametrize("reason", list(GapReason))
 def test_every_reason_has_words_and_a_next_step(reason: GapReason) -> None:
-    lines = explain_gap([msgspec.structs.replace(GAP, reason=reason.value)])
+    lines = explain_gap(msgspec.structs.replace(GAP, reason=reason.value))
     assert not lines[0].endswith(f"{reason.value}: {reason.value}")
     assert lines[-1].startswith("next: ")
     assert "scalp-0-7" not in lines[-1]

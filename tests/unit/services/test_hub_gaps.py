@@ -8,7 +8,7 @@ import zstandard
 
 from observer_core.clock import kst_midnight_ns
 from observer_core.messages import Event, Gap, Track
-from observer_core.services.hub_archive import GapAndEventArchive, GapArchive, GapLine
+from observer_core.services.hub_archive import BackfillArchive, BackfillLine, GapAndEventArchive, GapArchive, GapLine
 from observer_core.services.hub_gaps import NEWEST_SHOWN, GapBook
 
 DAY_NS = kst_midnight_ns(20261120)
@@ -88,6 +88,17 @@ def test_the_archive_gives_the_day_first_and_then_what_is_new(tmp_path: Path) ->
     (day / "11" / "swing-1.jsonl").write_text(archived("d"))
     assert ids(archive, 11.1) == ["c", "d"]
     assert ids(archive, 11.2) == []
+
+
+def test_bars_fetched_afterwards_are_found_among_the_other_lines(tmp_path: Path) -> None:
+    hour = tmp_path / "system/2026/11/20/10"
+    hour.mkdir(parents=True)
+    bar = '{"kind":"backfill","symbol":"005930","minute_ns":60,"volume":7,"gap_ids":["a"]}\n'
+    other = '{"kind":"event","name":"backfill","text":"\\"backfill\\""}\n'
+    (hour / "scalp-0.jsonl").write_text(archived("a") + other + bar + '"backfill" not json\n')
+    archive = BackfillArchive(tmp_path)
+    assert archive.read(DAY_NS + 10 * HOUR_NS) == [BackfillLine("backfill", "005930", 60, 7)]
+    assert ids(GapArchive(tmp_path), 10.1) == ["a"]
 
 
 def test_a_file_that_was_cut_is_read_anew_and_a_missing_archive_is_empty(tmp_path: Path) -> None:
