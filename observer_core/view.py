@@ -115,6 +115,8 @@ class DiskRow(_View, frozen=True, kw_only=True):
     """Step of the disk ladder: "normal", "warn", "trim", "seal" or "drop"."""
     measure: str = ""
     """What is done at this step, in words; "" at "normal"."""
+    sizes: dict[str, int] = {}
+    """Bytes of ours by kind ("journal", "archive", "backup", "logs"), as far as they lie on it."""
 
 
 class BudgetRow(_View, frozen=True, kw_only=True):
@@ -222,6 +224,45 @@ class BackupView(_View, frozen=True, kw_only=True):
     """Finished days of which no verified copy lies elsewhere."""
     unsecured_since_ns: int | None = None
     """When the oldest of them was over."""
+    limit_s: float = 0.0
+    """For how long a finished day may be without one before that is an alert; 0 = for ever."""
+    newest_bytes: int | None = None
+    newest_complete: bool | None = None
+    """Whether the day of the newest package was over and sealed when it was packed."""
+    drilled_day: int | None = None
+    """Of the last drill that this machine knows of."""
+    drilled_ns: int | None = None
+    drilled_by: str = ""
+    drill_problems: tuple[str, ...] = ()
+    """None = it was green."""
+
+
+class RetentionDay(_View, frozen=True, kw_only=True, array_like=True):
+    """What the next run of retention does with one day of raw data."""
+
+    day: int
+    action: str
+    """"keep", "overdue", "remove", "remove_early" or "remove_unsecured"."""
+    reason: str
+    secured: bool
+    """Whether a verified copy of all of it lies elsewhere."""
+    anomalous: bool
+    sealed_bytes: int
+
+
+class RetentionView(_View, frozen=True, kw_only=True):
+    """What the next run of retention does, by the rules in force; oldest day first."""
+
+    due_ns: int
+    days: tuple[RetentionDay, ...]
+    raw_days: int
+    """How many days raw data is kept when a verified copy lies elsewhere."""
+    anomaly_days: int
+    """The same for an anomalous day."""
+    cap_days: int
+    """From which age on a day that must stay is called overdue."""
+    database_days: int
+    as_of_ns: int
 
 
 class SystemView(_View, frozen=True, kw_only=True):
@@ -250,6 +291,7 @@ class SystemView(_View, frozen=True, kw_only=True):
     alerts: tuple[AlertRow, ...] = ()
     tasks: tuple[TaskRow, ...] = ()
     backup: BackupView | None = None
+    retention: RetentionView | None = None
 
 
 class Delta(_View, frozen=True, kw_only=True):
@@ -273,6 +315,7 @@ class Delta(_View, frozen=True, kw_only=True):
     alerts: tuple[AlertRow, ...] | None = None
     tasks: tuple[TaskRow, ...] | None = None
     backup: BackupView | None = None
+    retention: RetentionView | None = None
 
 
 class _Question(msgspec.Struct, frozen=True, kw_only=True, tag_field="t"):
@@ -434,5 +477,6 @@ def apply(view: SystemView, delta: Delta) -> SystemView:
         slots=view.slots if delta.slots is None else delta.slots,
         tasks=view.tasks if delta.tasks is None else delta.tasks,
         backup=view.backup if delta.backup is None else delta.backup,
+        retention=view.retention if delta.retention is None else delta.retention,
         alerts=view.alerts if delta.alerts is None else delta.alerts,
     )

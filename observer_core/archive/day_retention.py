@@ -29,6 +29,8 @@ class ArchivedDay:
     """Whether the day is over and all its files are sealed."""
     secured: bool = False
     """Whether a verified copy of all of it lies elsewhere."""
+    sealed_bytes: int = 0
+    """Of its sealed files."""
 
 
 class Action(StrEnum):

@@ -4,7 +4,8 @@ Read from the files alone, so that the hub, retention, the packer and the comman
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ import msgspec
 from observer_core.archive.day_retention import ArchivedDay
 from observer_core.archive.manifest import read_manifest
 from observer_core.archive.verdicts import read_verdict
-from observer_core.backup.form import BackupError, PackageManifest, packages_in
+from observer_core.backup.form import DRILL_MARK, BackupError, PackageManifest, packages_in
 from observer_core.backup.verify import read_manifest as read_package
 from observer_core.backup.verify import success_digest
 from observer_core.clock import NS_PER_S, kst_midnight_ns
@@ -34,6 +35,17 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     verified_ns: int = 0
 
 
+class DrillMark(msgspec.Struct, frozen=True, kw_only=True):
+    """How the last drill of one machine ended."""
+
+    drilled_day: int
+    drilled_ns: int
+    machine: str = ""
+    problems: tuple[str, ...] = ()
+    """None = green."""
+
+
+_mark_decoder = msgspec.json.Decoder(DrillMark)
 _receipt_decoder = msgspec.json.Decoder(Receipt)
 
 
@@ -82,6 +94,15 @@ def receipts(paths: Paths) -> Iterator[Receipt]:
             continue
 
 
+def newest_drill(paths: Paths) -> DrillMark | None:
+    """Return how the newest drill that this machine knows of ended; None when it knows of none."""
+    found = []
+    for path in paths.receipts.glob(f"{DRILL_MARK}*.json"):
+        with suppress(OSError, msgspec.DecodeError):
+            found.append(_mark_decoder.decode(path.read_bytes()))
+    return max(found, key=lambda mark: mark.drilled_ns, default=None)
+
+
 def archived_days(paths: Paths) -> list[ArchivedDay]:
     """Return every day of raw data as retention judges it."""
     said = {receipt.sums_sha256 for receipt in receipts(paths)}
@@ -91,21 +112,25 @@ def archived_days(paths: Paths) -> list[ArchivedDay]:
 def _archived(paths: Paths, day: DayNumber, said: set[str]) -> ArchivedDay:
     packed = package_of(paths, day)
     whole = packed is not None and packed.complete and not needs_packing(paths, day)
+    sealed = read_manifest(paths.manifest(day), day)
     return ArchivedDay(
         day=day,
         anomalous=bool(read_verdict(paths.anomaly(day), day).rules),
-        sealed=read_manifest(paths.manifest(day), day).complete,
+        sealed=sealed.complete,
         secured=whole and success_digest(paths.backup(day)) in said,
+        sealed_bytes=sum(file.sealed_bytes for file in sealed.files.values()),
     )
 
 
-def backup_view(paths: Paths) -> BackupView:
-    """Return how backups stand, for screens, metrics and alerts."""
+def backup_view(paths: Paths, days: Sequence[ArchivedDay] | None = None, limit_s: float = 0.0) -> BackupView:
+    """Return how backups stand, for screens, metrics and alerts; `days` where the caller has them already."""
     packages = [day for day in packages_in(paths.backups) if success_digest(paths.backup(DayNumber(day)))]
     newest = package_of(paths, DayNumber(packages[-1])) if packages else None
     left = list(receipts(paths))
     last = max(left, key=lambda receipt: receipt.verified_ns, default=None)
-    unsecured = [one.day for one in archived_days(paths) if one.sealed and not one.secured]
+    drill = newest_drill(paths)
+    known = archived_days(paths) if days is None else days
+    unsecured = [one.day for one in known if one.sealed and not one.secured]
     return BackupView(
         packages=len(packages),
         newest_day=None if newest is None else newest.day,
@@ -115,6 +140,13 @@ def backup_view(paths: Paths) -> BackupView:
         verified_by="" if last is None else last.machine,
         unsecured_days=len(unsecured),
         unsecured_since_ns=kst_midnight_ns(unsecured[0]) + _NS_PER_DAY if unsecured else None,
+        limit_s=limit_s,
+        newest_bytes=None if newest is None else newest.total_bytes,
+        newest_complete=None if newest is None else newest.complete,
+        drilled_day=None if drill is None else drill.drilled_day,
+        drilled_ns=None if drill is None else drill.drilled_ns,
+        drilled_by="" if drill is None else drill.machine,
+        drill_problems=() if drill is None else drill.problems,
     )
 
 

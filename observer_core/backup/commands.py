@@ -6,13 +6,14 @@ Exit codes: 0 all is well; 1 damaged, missing, old or failed; 2 wrong usage; 3 t
 import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from observer_core.backup.form import BackupError, Progress, SourceError, packages_in
 from observer_core.backup.pull import Place, Transfer, pull
-from observer_core.backup.restore import Examine, Places, drill, restore
+from observer_core.backup.restore import Examine, Places, drill, leave_mark, restore
 from observer_core.backup.sources import source_at
 from observer_core.backup.verify import age_problem, success_digest, verify
 from observer_core.clock import NS_PER_S, Clock, kst_day
@@ -124,6 +125,9 @@ def drill_command(store: Path, day: int | None, days_allowed: int, examine: Exam
         examine=examine,
         on_progress=manner.progress(),
     )
+    with suppress(OSError):
+        # A store that is only read is drilled all the same.
+        leave_mark(store, drilled, manner.clock.now_ns())
     counted = f"{drilled.rows:,} records counted in {drilled.files_examined} archive files"
     what = f"{drilled.files} files, {drilled.total_bytes:,} bytes restored and compared"
     line = f"{'GREEN' if drilled.green else 'RED'}: drill of {drilled.day or 'nothing'}: {what}"

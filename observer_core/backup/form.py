@@ -11,6 +11,7 @@ Separate because packing, pulling, verifying and restoring must mean the same by
 import hashlib
 import json
 import os
+import platform
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -23,6 +24,8 @@ MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
 SUCCESS = "SUCCESS"
 RECEIPTS = "receipts"
+DRILL_MARK = "drill."
+"""How the name of a drill's outcome begins among the receipts; the machine and `.json` follow."""
 FORM_VERSION = 1
 PIECE_BYTES = 1024 * 1024
 
@@ -75,6 +78,11 @@ class PackageManifest:
     def rows(self) -> int:
         """Return the archive lines in it; log lines do not count."""
         return sum(file.rows or 0 for path, file in self.files.items() if path.startswith("data/"))
+
+
+def machine_name(name: str = "") -> str:
+    """Return the name of this machine, fit for a file name; "" = as the system calls it."""
+    return re.sub(r"[^A-Za-z0-9_-]", "-", name or platform.node() or "unnamed")[:40]
 
 
 def is_day(name: str) -> bool:

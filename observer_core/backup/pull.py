@@ -5,15 +5,15 @@ whole package was read back here. Then a receipt is left at the source: it alone
 """
 
 import json
-import platform
-import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from observer_core.backup.form import (
+    DRILL_MARK,
     MANIFEST,
+    RECEIPTS,
     SUCCESS,
     SUMS,
     BackupError,
@@ -24,6 +24,7 @@ from observer_core.backup.form import (
     decode_sums,
     digest,
     file_digest,
+    machine_name,
     sync_entries,
     write_durably,
 )
@@ -67,7 +68,7 @@ class Place:
     @property
     def machine(self) -> str:
         """Return the name for receipts, fit for a file name."""
-        return re.sub(r"[^A-Za-z0-9_-]", "-", self.name or platform.node() or "unnamed")[:40]
+        return machine_name(self.name)
 
 
 def pull(
@@ -90,6 +91,8 @@ def pull(
         if not dry_run and (transfer.result != "there already" or transfer.problems):
             _log(place.store, transfer)
         yield transfer
+    if not dry_run:
+        _hand_over_drills(source, place)
 
 
 def _pull_day(source: Source, place: Place, transfer: Transfer, dry_run: bool, on_progress: Progress) -> None:
@@ -205,6 +208,17 @@ def _leave_receipt(source: Source, place: Place, transfer: Transfer, identity: s
         transfer.problems.append(f"no receipt left, the server will not let this day go: {error}")
     else:
         (place.store / f".receipt-{transfer.day}-{identity[:16]}").touch()
+
+
+def _hand_over_drills(source: Source, place: Place) -> None:
+    """Tell the source how the newest drills of this place ended; what cannot be told now is told by the next pull."""
+    for mark in sorted((place.store / RECEIPTS).glob(f"{DRILL_MARK}*.json")):
+        told = place.store / f".receipt-{mark.name}"
+        with suppress(OSError, SourceError):
+            content = mark.read_bytes()
+            if not told.exists() or told.read_bytes() != content:
+                source.leave_receipt(mark.name, content)
+                told.write_bytes(content)
 
 
 def _log(store: Path, transfer: Transfer) -> None:

@@ -1,5 +1,6 @@
 """Bringing a package back, and the drill that proves it can be done: restore to a scratch place, compare everything."""
 
+import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -7,7 +8,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from observer_core.backup.form import BackupError, PackedFile, Progress, file_digest, packages_in, pieces, sync_entries
+from observer_core.backup.form import (
+    DRILL_MARK,
+    RECEIPTS,
+    BackupError,
+    PackedFile,
+    Progress,
+    file_digest,
+    machine_name,
+    packages_in,
+    pieces,
+    sync_entries,
+    write_durably,
+)
 from observer_core.backup.verify import age_problem, read_manifest, success_digest, verify
 
 Places = Mapping[str, Path]
@@ -143,6 +156,18 @@ def drill(
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return drilled
+
+
+def leave_mark(store: Path, drilled: Drilled, now_ns: int) -> None:
+    """Note beside the packages how a drill ended: the server shows it, where it is or when it is pulled from.
+
+    Raises:
+        OSError: the store cannot be written.
+    """
+    machine = machine_name()
+    mark = {"drilled_day": drilled.day, "drilled_ns": now_ns, "machine": machine, "problems": drilled.problems[:3]}
+    (store / RECEIPTS).mkdir(exist_ok=True)
+    write_durably(store / RECEIPTS / f"{DRILL_MARK}{machine}.json", json.dumps(mark).encode())
 
 
 def _compare(package: Path, places: Places, drilled: Drilled, examine: Examine | None) -> None:

@@ -281,8 +281,9 @@ class Hub:
                     await asyncio.to_thread(self._disk.measure_ours, now_ns)
                 self._state.seen.disk = await asyncio.to_thread(self._disk.rows, now_ns)
                 if turn % UPKEEP_EVERY == 0:
-                    upkeep = await asyncio.to_thread(read_upkeep, self._settings.paths, now_ns)
-                    self._state.seen.tasks, self._state.seen.backup = upkeep
+                    limit_s, seen = self._settings.backup_age_s, self._state.seen
+                    upkeep = await asyncio.to_thread(read_upkeep, self._settings.paths, now_ns, limit_s)
+                    seen.tasks, seen.backup, seen.retention = upkeep
                 for change in self._disk.take_changes():
                     self._state.add_event(change)
             except OSError as error:

@@ -6,7 +6,7 @@ Separate because it is the hub's only slow reading; everything here blocks and r
 
 import os
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -101,6 +101,11 @@ class TreeSize:
         self._known = seen
         return sum(directory.files_bytes for directory in seen.values())
 
+    def below(self, directory: Path) -> int:
+        """Return the bytes below a directory of the tree as they were measured last."""
+        root, inside = str(directory), f"{directory}/"
+        return sum(found.files_bytes for path, found in self._known.items() if path == root or path.startswith(inside))
+
     def _directory(self, path: str, now_ns: int) -> _Directory | None:
         known = self._known.get(path)
         try:
@@ -145,7 +150,8 @@ def mount_of(path: Path) -> Path:
 class DiskWatch:
     """The mounts of our directories. `directories` maps a purpose ("data", "logs") to its directory.
 
-    Of the directories `inner`, which lie in others, only those are shown that are mounts of their own.
+    Of the directories `inner`, which lie in others, only those are shown that are mounts of their own. `kinds` maps
+    what is counted apart to its directories.
     """
 
     def __init__(
@@ -153,12 +159,14 @@ class DiskWatch:
         directories: Mapping[str, Path],
         *,
         inner: Mapping[str, Path] | None = None,
+        kinds: Mapping[str, Sequence[Path]] | None = None,
         ladder: Ladder | None = None,
         held: HeldBack | None = None,
     ) -> None:
         self._held = held
         self._directories = dict(directories)
         self._inner = dict(inner or {})
+        self._kinds = dict(kinds or {})
         self._ladder = ladder or Ladder()
         self._levels: dict[str, Level] = {}
         self._changes: list[Event] = []
@@ -167,6 +175,7 @@ class DiskWatch:
         self._sizes = [TreeSize(root) for root in outer]
         self._growth: dict[str, Growth] = {}
         self._ours: dict[str, int] = {}
+        self._by_kind: dict[str, dict[str, int]] = {}
 
     def measure_ours(self, now_ns: int) -> None:
         """Recount our own files by mount (slow; every 10 s or so)."""
@@ -174,7 +183,13 @@ class DiskWatch:
         for size in self._sizes:
             mount = str(mount_of(size.root))
             ours[mount] = ours.get(mount, 0) + size.measure(now_ns)
-        self._ours = ours
+        by_kind: dict[str, dict[str, int]] = {}
+        for kind, directories in self._kinds.items():
+            for directory in directories:
+                counted = by_kind.setdefault(str(mount_of(directory)), {})
+                found = sum(size.below(directory.absolute()) for size in self._sizes)
+                counted[kind] = counted.get(kind, 0) + found
+        self._ours, self._by_kind = ours, by_kind
 
     def rows(self, now_ns: int) -> tuple[DiskRow, ...]:
         """Return one row a mount, as of now (cheap; growth is of the whole mount: whoever fills it, fills ours)."""
@@ -221,6 +236,7 @@ class DiskWatch:
             as_of_ns=now_ns,
             level=level.word,
             measure=MEASURES[level],
+            sizes=self._by_kind.get(mount, {}),
         )
 
 
@@ -236,4 +252,10 @@ def disk_watch(settings: Settings) -> DiskWatch:
     }
     directories = {"data": settings.data_dir, "logs": settings.log_dir}
     held = HeldBack(paths, settings.disk_reserve_bytes)
-    return DiskWatch(directories, inner=inner, ladder=Ladder(*settings.disk_ladder_percent), held=held)
+    kinds = {
+        "journal": [paths.journals],
+        "archive": [paths.data / track for track in ("swing", "scalp", "system")],
+        "backup": [paths.backups],
+        "logs": [settings.log_dir],
+    }
+    return DiskWatch(directories, inner=inner, kinds=kinds, ladder=Ladder(*settings.disk_ladder_percent), held=held)

@@ -42,6 +42,7 @@ from observer_core.view import (
     LeaseView,
     MarketView,
     ProcessRow,
+    RetentionView,
     SystemView,
     TaskRow,
     WriterRow,
@@ -60,7 +61,7 @@ STRANGER_KEPT_NS = 10 * NS_PER_S
 EVENTS_KNOWN = 5 * EVENTS_KEPT
 """So many are recognised when the archive tells them again."""
 
-_Part = TypeVar("_Part", MarketView, GapView)
+_Part = TypeVar("_Part", MarketView, GapView, RetentionView)
 
 
 @dataclass(slots=True)
@@ -78,6 +79,7 @@ class Observations:
     """By shard: how long its last restart left it without data."""
     tasks: tuple[TaskRow, ...] = ()
     backup: BackupView | None = None
+    retention: RetentionView | None = None
     readings: dict[int, ProcessReading] = field(default_factory=dict)
     """By pid."""
 
@@ -197,6 +199,7 @@ class HubState:
             slots=self._slots.take_changed(),
             tasks=None if seen.tasks == view.tasks else seen.tasks,
             backup=None if seen.backup == view.backup else seen.backup,
+            retention=_refreshed(seen.retention, view.retention),
             market=_refreshed(seen.market, view.market),
             events=tuple(self._events),
             tickets=tuple(self._tickets.values()),
@@ -258,8 +261,10 @@ def _differs(row: ProcessRow, former: ProcessRow | None) -> bool:
     return aged_s >= 1.0 or msgspec.structs.replace(row, uptime_s=former.uptime_s, lag=former.lag) != former
 
 
-def _refreshed(now: _Part, former: _Part) -> _Part | None:
+def _refreshed(now: _Part | None, former: _Part | None) -> _Part | None:
     """Return the part when more than its age changed, or when the age was sent too long ago."""
+    if now is None or former is None:
+        return now
     if abs(now.as_of_ns - former.as_of_ns) >= REFRESH_NS:
         return now
     return None if msgspec.structs.replace(now, as_of_ns=former.as_of_ns) == former else now
@@ -277,6 +282,7 @@ def _is_empty(delta: Delta) -> bool:
         delta.slots,
         delta.tasks,
         delta.backup,
+        delta.retention,
         delta.alerts,
     )
     return not any(lists) and all(part is None for part in parts)

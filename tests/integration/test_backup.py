@@ -9,6 +9,8 @@ import pytest
 
 from observer_core.archive.manifest import read_manifest
 from observer_core.archive.packing import Packer, packer_for
+from observer_core.archive.standing import backup_view, newest_drill
+from observer_core.archive.standing import receipts as standing_receipts
 from observer_core.backup.form import BackupError, decode_sums, packages_in, safe_path
 from observer_core.backup.restore import below, drill, restore
 from observer_core.backup.verify import success_digest, verify
@@ -231,6 +233,27 @@ def test_an_old_backup_is_red_with_its_age(server: Server) -> None:
     young = drill(server.pc, kst_day(server.store.clock.now_ns()), days_allowed=2)
     assert (young.problems, young.files > 3) == ([], True)
     assert [entry.name for entry in server.pc.iterdir() if entry.name.startswith(".drill")] == []
+
+
+def test_the_server_knows_of_drills_by_the_next_pull_and_of_its_own_at_once(server: Server) -> None:
+    server.pack()
+    server.pull()
+    assert newest_drill(server.paths) is None
+    assert server.run("drill", "--store", str(server.pc), "--day", str(DAY)).returncode == 0
+    assert newest_drill(server.paths) is None, "nobody told it yet"
+    assert server.pull("--dry-run").returncode == 0
+    assert newest_drill(server.paths) is None
+    assert server.pull().returncode == 0
+    mark = newest_drill(server.paths)
+    assert mark is not None
+    assert (mark.drilled_day, mark.problems) == (DAY, ())
+    assert backup_view(server.paths).drilled_by == mark.machine
+    # A red one on the server itself: the newer word counts, whoever said it.
+    assert server.run("drill", "--store", str(server.paths.backups), "--max-age", "2").returncode == 1
+    view = backup_view(server.paths)
+    assert view.drill_problems[0].startswith("the newest backup is old")
+    assert (view.drilled_ns or 0) > mark.drilled_ns
+    assert [receipt.machine for receipt in standing_receipts(server.paths)] == ["pc-7"], "a mark is no receipt"
 
 
 def test_a_restore_overwrites_nothing(server: Server, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from observer_core.clock import kst_day
 from observer_core.errors import ObserverError
 from observer_core.ids import DayNumber
 from observer_core.services.chore import ChoreOrder, checks, pack, retain
-from observer_core.services.hub_upkeep import task_rows
+from observer_core.services.hub_upkeep import read_upkeep, task_rows
 from observer_core.services.timetable import TASKS, Book
 from observer_core.services.upkeep import Upkeep
 from observer_core.settings import Secret
@@ -72,6 +72,29 @@ def test_a_day_goes_when_it_is_old_and_a_verified_copy_lies_elsewhere(tmp_path: 
     assert archived_days(store.paths) == []
     assert (tmp_path / "pc" / str(DAY) / "SUCCESS").exists()
     assert store.keeper().run_pass().problems == []
+
+
+def test_the_next_run_of_retention_is_told_before_it_runs(tmp_path: Path) -> None:
+    store = stored(tmp_path / "server")
+    now_ns = store.clock.now_ns()
+    tasks, backup, retention = read_upkeep(store.paths, now_ns, 36 * 3600.0)
+    assert (backup.limit_s, backup.packages, backup.drilled_ns) == (36 * 3600.0, 0, None)
+    assert retention.due_ns == next(task.next_ns for task in tasks if task.name == "retention")
+    [day] = retention.days
+    assert (day.day, day.action, day.secured, day.reason) == (DAY, "keep", False, "kept for 3 days")
+    assert day.sealed_bytes > 0
+    assert (retention.raw_days, retention.anomaly_days, retention.cap_days) == (3, 7, 10)
+    pack(order(store, "package"))
+    pulled(store, tmp_path / "pc")
+    # What the run of the coming night will do, by its own date: now the day would still stay.
+    store.clock.advance(2 * DAY_S + 9 * 3_600)
+    assert retain(order(store, "retention")).notices == ()
+    backup, retention = read_upkeep(store.paths, store.clock.now_ns())[1:]
+    assert (backup.newest_complete, (backup.newest_bytes or 0) > 0) == (True, True)
+    [day] = retention.days
+    assert (day.action, day.secured) == ("remove", True)
+    store.clock.advance((retention.due_ns - store.clock.now_ns()) / 10**9)
+    assert [notice.name for notice in retain(order(store, "retention")).notices] == ["retention_remove"]
 
 
 def test_a_changed_day_is_not_secured_by_an_older_copy(tmp_path: Path) -> None:
