@@ -25,6 +25,7 @@ from observer_tui.panes.help import may_order
 from observer_tui.panes.processes import row_at
 from observer_tui.panes.slots import slot_rows
 from observer_tui.rows import SORTS, moved
+from observer_tui.storage_page import next_table
 from observer_tui.symbols import SORTS as SYMBOL_SORTS
 from observer_tui.symbols import moved_code
 from observer_tui.ui_state import FILTERED, GAP_TABLES, LANGUAGES, RATES_HZ, WINDOWS_S, Page, stepped
@@ -151,6 +152,9 @@ class ConsoleApp(OrderingApp):
         if self.ui.page is Page.GAPS:
             place = GAP_TABLES.index(self.ui.gap_table)
             self.change(gap_table=GAP_TABLES[(place + step) % len(GAP_TABLES)], scroll=0)
+            return
+        if self.ui.page is Page.STORAGE:
+            self.change(storage_table=next_table(self.ui, self.size.height, step), scroll=0)
             return
         self._select_process(step)
         self.change(scroll=0)
@@ -425,6 +429,9 @@ def _lines_of(frame: Frame) -> int:
     match frame.ui.page:
         case Page.EVENTS:
             return len(frame.events())
+        case Page.STORAGE:
+            retention = frame.view.retention if frame.view is not None else None
+            return len(retention.days) if retention is not None else 0
         case Page.AUDIT:
             return len(frame.replies.audit.rows) if frame.replies.audit is not None else 0
         case _:

@@ -25,7 +25,6 @@ from observer_tui.panes.storage import (
     draw_disk_box,
     draw_events_box,
     draw_gaps_box,
-    draw_writer_details,
     draw_writers_box,
     event_lines,
     summary_lines,
@@ -33,6 +32,7 @@ from observer_tui.panes.storage import (
 )
 from observer_tui.panes.totals import draw_total_boxes, draw_total_lines
 from observer_tui.placing import Placed, in_row
+from observer_tui.storage_page import place_storage
 from observer_tui.ui_state import Page
 
 LEAST_WIDTH = 60
@@ -121,36 +121,6 @@ def _overview_small(frame: Frame, width: int, top: int, height: int) -> list[Pla
     ]
 
 
-def _storage(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
-    writers = frame.view.writers if frame.view is not None else ()
-    wanted = sum(4 + len(writer.current_files) for writer in writers) + 2
-    writers_height = max(5, min(wanted, height // 2))
-    rest = height - writers_height
-    half = width // 2
-    if width >= WIDE:
-        gaps_height = rest * 2 // 3
-        return [
-            Placed("writers", 0, top, width, writers_height, draw_writer_details(frame, width, writers_height)),
-            *in_row(
-                frame,
-                top + writers_height,
-                gaps_height,
-                [("disk", half, draw_disk_box), ("gaps", width - half, draw_gaps_box)],
-            ),
-            *in_row(
-                frame, top + writers_height + gaps_height, rest - gaps_height, [("budgets", width, draw_budgets_box)]
-            ),
-        ]
-    disks = frame.view.disk if frame.view is not None else ()
-    disk_height = max(4, min(2 * len(disks) + 2, rest // 2))
-    y = top + writers_height
-    return [
-        Placed("writers", 0, top, width, writers_height, draw_writer_details(frame, width, writers_height)),
-        Placed("disk", 0, y, width, disk_height, draw_disk_box(frame, width, disk_height)),
-        Placed("gaps", 0, y + disk_height, width, rest - disk_height, draw_gaps_box(frame, width, rest - disk_height)),
-    ]
-
-
 def _events(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
     lines = event_lines(frame, width - 2)
     first = max(0, min(frame.ui.scroll, len(lines) - (height - 2)))
@@ -176,7 +146,7 @@ _PAGES: dict[Page, Callable[[Frame, int, int, int], list[Placed]]] = {
     Page.SYMBOLS: place_symbols,
     Page.SLOTS: place_slots,
     Page.GAPS: place_gaps,
-    Page.STORAGE: _storage,
+    Page.STORAGE: place_storage,
     Page.LOGS: place_logs,
     Page.EVENTS: _events,
     Page.AUDIT: place_audit,

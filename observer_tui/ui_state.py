@@ -42,6 +42,8 @@ FILTERED: dict[Page, str] = {
 
 GAP_TABLES = ("gaps", "symbols", "days")
 """The tables of the page of gaps; one of them has the selection, and a small screen shows only that one."""
+STORAGE_TABLES = ("tasks", "days", "backups", "disk")
+"""The tables of the page of storage that can be scrolled, and of which a small screen shows one."""
 WINDOWS_S = (60, 300, 900)
 LANGUAGES = ("en", "ko")
 NOTICE_S = 8
@@ -79,6 +81,7 @@ class UiState:
     gap: str = ""
     """Id of the selected gap."""
     gap_table: str = GAP_TABLES[0]
+    storage_table: str = STORAGE_TABLES[0]
     log_kind: str = "log"
     log_filter: str = ""
     audit_filter: str = ""

@@ -110,6 +110,10 @@ def backup_line(backup: BackupView | None, now_ns: int) -> str:
     else:
         verified = duration((now_ns - backup.verified_ns) / NS_PER_S)
         text += f"; last verified copy of {backup.verified_day} on {backup.verified_by}, {verified} ago"
+    if backup.drilled_ns is not None:
+        drilled = duration((now_ns - backup.drilled_ns) / NS_PER_S)
+        colour = "RED" if backup.drill_problems else "green"
+        text += f"; last drill {colour}, of {backup.drilled_day} on {backup.drilled_by}, {drilled} ago"
     if backup.unsecured_since_ns is not None:
         waiting = duration((now_ns - backup.unsecured_since_ns) / NS_PER_S)
         text += f"; {backup.unsecured_days} finished days without one, the oldest for {waiting}"

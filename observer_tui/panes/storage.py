@@ -79,6 +79,30 @@ def disk_lines(frame: Frame, width: int) -> list[Line]:
     return _aged(frame, lines)
 
 
+def disk_detail_lines(frame: Frame, width: int) -> list[Line]:
+    """Return three lines a mount: the two of `disk_lines`, then its step of the ladder and our bytes by kind."""
+    if frame.view is None:
+        return []
+    words, lines = frame.words, []
+    for disk in frame.view.disk:
+        role: Role = "dim" if disk.level == "normal" else "warn" if disk.level == "warn" else "bad"
+        measure = f": {words.of_core(disk.measure)}" if disk.measure else ""
+        kinds = "  ".join(f"{words(kind)} {size(found)}" for kind, found in disk.sizes.items())
+        ladder = [Span(f"   {words('ladder')} ", "label"), Span(f"{words(disk.level)}{measure}", role)]
+        measured = words("{age} old", age=age_ns(disk.as_of_ns, frame.figures_ns))
+        lines += [_disk_bar(frame, disk, width), _disk_growth(frame, disk, width)]
+        lines.append(fit_line([*ladder, Span(f"  {kinds}"), Span(f"  {measured}", "dim")], width))
+    return _aged(frame, lines)
+
+
+def draw_disk_details(frame: Frame, width: int, height: int) -> list[Line]:
+    """Return the disks in a box: three lines each where there is room for all, else two."""
+    lines = disk_detail_lines(frame, width - 2)
+    if len(lines) > height - 2:
+        lines = disk_lines(frame, width - 2)
+    return boxed(frame.words("Disk"), lines, (width, height), frame.glyphs)
+
+
 def _used(disk: DiskRow) -> float:
     return 1 - disk.free_bytes / disk.total_bytes if disk.total_bytes else 0.0
 
@@ -91,6 +115,8 @@ def _disk_role(disk: DiskRow) -> Role:
 def _disk_bar(frame: Frame, disk: DiskRow, width: int) -> Line:
     used = _used(disk)
     tail = f" {percent(used)} {frame.words('used')}  {size(disk.free_bytes)} {frame.words('free')} "
+    if disk.level != "normal":
+        tail += f" {frame.words(disk.level)} "
     mount = f" {disk.mount} "
     room = max(4, min(30, width - len(mount) - len(tail) - 2))
     role = _disk_role(disk)

@@ -10,6 +10,7 @@ from observer_core.view import GetAudit, GetGaps, GetLog, GetSymbol, GetSymbols
 from observer_tui.ui_state import Page
 from tests.fixtures.console_feed import view_at
 from tests.fixtures.console_pilot import Console, run
+from tests.fixtures.console_upkeep import in_trouble, with_upkeep
 
 pytestmark = pytest.mark.console
 
@@ -235,6 +236,53 @@ def test_a_small_screen_shows_one_table_of_the_gaps() -> None:
         assert "Days 4" in console.text
 
     run(body, size=(80, 24))
+
+
+def test_storage_tells_what_goes_next_and_how_backups_stand() -> None:
+    async def body(console: Console) -> None:
+        await console.press("6")
+        for shown in ("nothing is known of backups yet", "nothing is known of retention yet", "timetable yet"):
+            assert shown in console.text
+        console.feed.play(with_upkeep(view_at(1)))
+        await console.until(lambda: "nothing is wrong with them" in console.text)
+        for shown in (
+            "1 of 5 days go, 18.2 GB",
+            "raw data 3 d, anomalous days 7 d",
+            "on office-pc  green",
+            "limit 1d12h",
+        ):
+            assert shown in console.text
+        assert "goes" in next(line for line in console.text.splitlines() if "11-17   4 d" in line)
+        console.feed.play(in_trouble(view_at(2)))
+        await console.until(lambda: "! packing failed: No space left on device" in console.text)
+        for shown in (
+            "no verified copy for 11d00h: pull the backups",
+            "overdue",
+            "ladder seal: also: logs from WARNING",
+        ):
+            assert shown in console.text
+
+    run(body)
+
+
+@pytest.mark.parametrize(("height", "tables"), [(24, ["Retention", "Timetable"]),
+                                                (15, ["Retention", "Backups", "Disk", "Timetable"])])  # fmt: skip
+def test_a_small_screen_steps_through_the_tables_of_storage(height: int, tables: list[str]) -> None:
+    async def body(console: Console) -> None:
+        console.feed.play(in_trouble(view_at(1)))
+        await console.press("6")
+        await console.until(lambda: "Timetable" in console.text)
+        for title in tables:
+            await console.press("right")
+            assert console.text.splitlines()[2 + (4 if height == 15 else 13)].startswith(f"┌─ {title}")
+        await console.press("left")
+        await console.press("left", *(["left", "left"] if height == 15 else []), "right")
+        assert "Retention" in console.text
+        assert "11-20" not in console.text
+        await console.press("G")
+        assert "11-20" in console.text
+
+    run(body, size=(80, height))
 
 
 def test_old_answers_are_dimmed_and_a_frozen_page_asks_nothing() -> None:

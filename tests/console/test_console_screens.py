@@ -19,6 +19,7 @@ from observer_tui.store import Store
 from observer_tui.ui_state import Page, UiState
 from tests.fixtures.console_details import ScriptedDetails, code_of
 from tests.fixtures.console_feed import OPENING_NS, SetClock, shard, view_at
+from tests.fixtures.console_upkeep import in_trouble, with_upkeep
 
 pytestmark = pytest.mark.console
 
@@ -64,6 +65,16 @@ def troubled(second: float) -> SystemView:
         gaps=msgspec.structs.replace(view.gaps, open=2, today=4),
         leases=(LeaseView(who="park (uid 1001, pid 88)", reason="maintenance", until_ns=at_ns + 300 * NS_PER_S),),
     )
+
+
+def upkept(second: float) -> SystemView:
+    """Return a moment with what maintenance keeps."""
+    return with_upkeep(view_at(second))
+
+
+def neglected(second: float) -> SystemView:
+    """Return a moment in which much is wrong, also with what maintenance keeps."""
+    return in_trouble(troubled(second))
 
 
 TRIGGERS = ("rank", "volume_surge", "trade_velocity", "price_spike")
@@ -141,8 +152,14 @@ CASES = {
     ),
     "process-160x48": ((160, 48), UiState(page=Page.PROCESS, selected="swing-1"), troubled, LIVE, BLOCKS),
     "process-80x24": ((80, 24), UiState(page=Page.PROCESS, selected="scalp-0"), view_at, LIVE, ASCII),
-    "storage-160x48": ((160, 48), UiState(page=Page.STORAGE), troubled, LIVE, BLOCKS),
-    "storage-80x24": ((80, 24), UiState(page=Page.STORAGE), view_at, LIVE, BLOCKS),
+    "storage-160x48": ((160, 48), UiState(page=Page.STORAGE), upkept, LIVE, BLOCKS),
+    "storage-80x24": ((80, 24), UiState(page=Page.STORAGE), upkept, LIVE, BLOCKS),
+    "storage-days-80x24": ((80, 24), UiState(page=Page.STORAGE, storage_table="days"), upkept, LIVE, ASCII),
+    "storage-troubled-160x48": ((160, 48), UiState(page=Page.STORAGE), neglected, LIVE, ASCII),
+    "storage-ko-160x48": ((160, 48), UiState(page=Page.STORAGE, language="ko"), neglected, LIVE, BLOCKS),
+    "storage-ko-80x24": ((80, 24), UiState(page=Page.STORAGE, language="ko"), upkept, LIVE, BLOCKS),
+    "storage-unknown-80x24": ((80, 24), UiState(page=Page.STORAGE), view_at, LIVE, BLOCKS),
+    "storage-60x15": ((60, 15), UiState(page=Page.STORAGE, storage_table="backups"), upkept, LIVE, BLOCKS),
     "events-80x24": ((80, 24), UiState(page=Page.EVENTS, severe_only=True), troubled, LIVE, BLOCKS),
     "process-log-160x48": ((160, 48), UiState(page=Page.PROCESS, selected="swing-3"), dying, LIVE, BLOCKS),
     "symbols-160x48": ((160, 48), UiState(page=Page.SYMBOLS, symbol="100400"), view_at, LIVE, BLOCKS),

@@ -1,10 +1,11 @@
 """Views as text."""
 
+import msgspec
 import pytest
 
-from observer_core.cli.output import duration, size, status_lines, table, ticket_line
+from observer_core.cli.output import backup_line, duration, size, status_lines, table, ticket_line
 from observer_core.messages import Event, TicketUpdate
-from observer_core.view import BudgetRow, DiskRow, GapView, LeaseView, WriterRow
+from observer_core.view import BackupView, BudgetRow, DiskRow, GapView, LeaseView, WriterRow
 from tests.fixtures.views import NOW_NS, at, blank_view, row
 
 
@@ -74,6 +75,20 @@ def test_everything_of_the_view_is_there() -> None:
         "trim: raw payloads", "gaps: 1 open, 2 today", "09:00:00 restart", "lease: lee", "warning vi 005930: started",
     ):  # fmt: skip
         assert part in text, part
+
+
+def test_backups_in_one_line_with_the_last_drill() -> None:
+    now_ns = 10**18
+    hour_ns = 3_600 * 10**9
+    view = BackupView(
+        packages=2, newest_day=20261119, newest_ns=now_ns - hour_ns, drilled_day=20261118,
+        drilled_ns=now_ns - 2 * hour_ns, drilled_by="pc",
+    )  # fmt: skip
+    assert backup_line(None, now_ns) == "backup: no package yet"
+    line = backup_line(view, now_ns)
+    assert "1h00m old; no verified copy elsewhere; last drill green, of 20261118 on pc, 2h00m ago" in line
+    red = msgspec.structs.replace(view, drill_problems=("damaged",))
+    assert "last drill RED, of 20261118" in backup_line(red, now_ns)
 
 
 def test_a_ticket_is_one_line() -> None:

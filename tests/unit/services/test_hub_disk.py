@@ -101,3 +101,22 @@ def test_an_inner_directory_is_shown_only_as_a_mount_of_its_own(tmp_path: Path) 
     purposes = {row.purposes for row in watch.rows(at(0))}
     assert ("data",) in purposes
     assert any("proc" in names for names in purposes)
+
+
+def test_kinds_are_counted_apart_and_one_that_is_missing_is_nothing(tmp_path: Path) -> None:
+    for name, size in (("journal", 200_000), ("swing/10", 300_000), ("scalp", 100_000), ("journal-old", 900_000)):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "file").write_bytes(b"x" * size)
+    kinds = {
+        "journal": [tmp_path / "journal"],
+        "archive": [tmp_path / "swing", tmp_path / "scalp"],
+        "backup": [tmp_path / "none"],
+    }
+    watch = DiskWatch({"data": tmp_path}, kinds=kinds)
+    (row,) = watch.rows(at(0))
+    assert row.sizes == {}, "not counted yet is not nothing"
+    watch.measure_ours(at(0))
+    (row,) = watch.rows(at(0))
+    assert 200_000 <= row.sizes["journal"] < 300_000
+    assert 400_000 <= row.sizes["archive"] < 500_000
+    assert row.sizes["backup"] == 0
