@@ -14,8 +14,12 @@ from typing import TYPE_CHECKING, cast
 from observer_tui.options import Options, parse_options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
+    from observer_core.ids import DayNumber
+    from observer_tui.plain import Print
+    from observer_tui.replay_feed import ReplayFeed
     from observer_tui.view_feed import ViewFeed
 
 
@@ -33,9 +37,34 @@ def main() -> int:
     _start_small()
     version = _version()
     options = parse_options(sys.argv[1:], os.environ, version)
+    if options.replay is not None:
+        return _replay(options, options.replay, version)
     if options.once or options.watch:
         return _print_plain(options)
-    return _open_screen(options, version)
+    return _open_screen(options, version, None)
+
+
+def _replay(options: Options, number: "DayNumber", version: str) -> int:
+    """Show a recorded day on the screen, or one instant of it as text."""
+    from observer_core.clock import SystemClock
+    from observer_core.errors import ChronicleError
+    from observer_core.paths import Paths
+    from observer_tui.replay_feed import open_recording
+
+    directory = Paths(*(options.log_dir.absolute(),) * 5).chronicle
+    try:
+        feed = open_recording(directory, number, options.at, SystemClock())
+    except ChronicleError as error:
+        print(f"observer-tui: {error}", file=sys.stderr)
+        return TuiExit.NO_ANSWER
+    if not options.once:
+        return _open_screen(options, version, feed)
+
+    from observer_tui.plain import print_instant
+    from observer_tui.words import Words
+
+    words = Words(options.language)
+    return _printed(lambda emit: print_instant(feed, emit, as_json=options.as_json, words=words))
 
 
 def _start_small() -> None:
@@ -65,14 +94,19 @@ def _print_plain(options: Options) -> int:
     from observer_tui.words import Words
 
     clock, words = SystemClock(), Words(options.language)
-    emit = lambda line: print(line, flush=True)  # noqa: E731 - print with one option fixed
-    try:
-        if options.watch:
-            asyncio.run(print_changes(_feed(options), clock, emit, words))
-            return TuiExit.OK
-        failure = asyncio.run(
+    if options.watch:
+        return _printed(lambda emit: asyncio.run(print_changes(_feed(options), clock, emit, words)))
+    return _printed(
+        lambda emit: asyncio.run(
             print_once(_feed(options), clock, emit, as_json=options.as_json, wait_s=options.wait_s, words=words)
         )
+    )
+
+
+def _printed(write: "Callable[[Print], str | None]") -> int:
+    """Let something write lines; say why where it could not."""
+    try:
+        failure = write(lambda line: print(line, flush=True))
     except KeyboardInterrupt:
         return TuiExit.OK
     except BrokenPipeError:
@@ -96,7 +130,7 @@ def _feed(options: Options) -> "ViewFeed":
     return ViewFeed(ViewLink(paths, SystemClock(), client=f"observer-tui {_version()}", operator=options.operator))
 
 
-def _open_screen(options: Options, version: str) -> int:
+def _open_screen(options: Options, version: str, replay: "ReplayFeed | None") -> int:
     from observer_core.clock import SystemClock
     from observer_tui.terminal import draws_blocks_wide, is_terminal, wait_for_size
 
@@ -118,8 +152,8 @@ def _open_screen(options: Options, version: str) -> int:
     from observer_tui.drawing_app import ConsoleOptions
 
     app = ConsoleApp(
-        _feed(options),
-        clock,
+        replay or _feed(options),
+        clock if replay is None else replay.clock(clock),
         ConsoleOptions(
             operator=options.operator,
             language=options.language,
@@ -129,6 +163,7 @@ def _open_screen(options: Options, version: str) -> int:
             version=version,
             hz=options.hz,
             probe_after_s=options.probe_after_s,
+            replay=replay,
         ),
     )
     app.run(mouse=options.mouse)

@@ -19,11 +19,11 @@ from observer_tui.errands import chosen_symbol
 from observer_tui.feed import Feed, LinkState
 from observer_tui.frame import Frame
 from observer_tui.looks import THEMES
-from observer_tui.ordering_app import OrderingApp
 from observer_tui.panes.completeness import moved_on_gaps, opened_of_gaps
 from observer_tui.panes.help import may_order
 from observer_tui.panes.processes import row_at
 from observer_tui.panes.slots import slot_rows
+from observer_tui.replaying_app import ReplayingApp
 from observer_tui.rows import SORTS, moved
 from observer_tui.storage_page import next_table
 from observer_tui.symbols import SORTS as SYMBOL_SORTS
@@ -37,7 +37,7 @@ _COPY_LIMIT = 60_000
 _LEAVE_WITHIN_NS = 2 * NS_PER_S
 
 
-class ConsoleApp(OrderingApp):
+class ConsoleApp(ReplayingApp):
     """The console."""
 
     TITLE = "observer-tui"
@@ -50,7 +50,7 @@ class ConsoleApp(OrderingApp):
     def __init__(self, feed: Feed, clock: Clock, options: ConsoleOptions) -> None:
         super().__init__(feed, clock, options)
         self._capture_dir = options.capture_dir
-        self._interrupted_ns = 0
+        self._interrupted_ns = -_LEAVE_WITHIN_NS
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Grey what needs a lease or a live link, hide what the page does not have."""
@@ -58,12 +58,15 @@ class ConsoleApp(OrderingApp):
         binding = binding_of(spelled)
         if binding is None:
             return True
-        return available(binding, self.ui.page, may_order=may_order(self.frame))
+        return available(binding, self.ui.page, may_order=may_order(self.frame), replaying=self.replaying)
 
     def on_key(self, event: Key) -> None:
         """Say why a greyed order does nothing."""
         binding = next((one for one in BINDINGS if one.orders and event.key in one.keys.split(",")), None)
         if binding is None or len(self.screen_stack) > 1 or self.ui.page not in binding.pages:
+            return
+        if self.replaying:
+            self.notice("a replay gives no orders", "warn")
             return
         if self.ui.frozen_ns is not None:
             self.notice("not while the display is frozen: press z", "warn")
@@ -76,7 +79,8 @@ class ConsoleApp(OrderingApp):
         """Offer every usable binding in the palette."""
         allowed = may_order(self.frame)
         for binding in BINDINGS:
-            if binding.action != "command_palette" and available(binding, self.ui.page, may_order=allowed):
+            usable = available(binding, self.ui.page, may_order=allowed, replaying=self.replaying)
+            if binding.action != "command_palette" and usable:
                 label, text = self.words(binding.label), self.words(binding.help)
                 yield SystemCommand(f"{binding.shown}  {label}", text, lambda one=binding: self._run(one.action))
 
@@ -258,7 +262,7 @@ class ConsoleApp(OrderingApp):
 
     def action_help_quit(self) -> None:
         """Leave at the second ctrl+c within two seconds."""
-        now_ns = self._clock.now_ns()
+        now_ns = self._clock.monotonic_ns()
         if now_ns - self._interrupted_ns < _LEAVE_WITHIN_NS:
             self.action_detach()
             return
@@ -349,7 +353,9 @@ class ConsoleApp(OrderingApp):
             self.notice(intent, "warn")
             return
         word, _, name = intent.argument.partition(" ")
-        if intent.action in ("page", "order"):
+        if intent.action in ("at", "speed"):
+            self.replay_command(intent.action, intent.argument)
+        elif intent.action in ("page", "order"):
             self._command_on(intent.action, word, name)
         elif intent.action == "errand":
             self._command_errand(word, name)
@@ -373,14 +379,17 @@ class ConsoleApp(OrderingApp):
         elif may_order(self.frame):
             self._run(f"order({word!r})")
         else:
-            self.notice("press W first: write mode is needed", "warn")
+            self._refuse_order()
+
+    def _refuse_order(self) -> None:
+        self.notice("a replay gives no orders" if self.replaying else "press W first: write mode is needed", "warn")
 
     def _command_errand(self, word: str, argument: str) -> None:
         if word == "symbol":
             self.ui = replace(self.ui, symbol=argument.upper()).opened(Page.SYMBOL)
             self.draw()
         elif not may_order(self.frame):
-            self.notice("press W first: write mode is needed", "warn")
+            self._refuse_order()
         elif word in ("pin", "unpin"):
             self.action_pin(argument.upper(), word)
         elif word == "replay" and argument:

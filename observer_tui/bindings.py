@@ -8,7 +8,8 @@ from typing import Literal
 
 from observer_tui.ui_state import FILTERED, Page
 
-Group = Literal["pages", "move", "look", "take", "order", "console"]
+Group = Literal["pages", "move", "look", "take", "order", "replay", "console"]
+Where = Literal["everywhere", "live", "replay"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class KeyBinding:
     """Whether it gives an order, so that it needs a lease and a live link."""
     footer: int = 0
     """Place in the footer, 1 first; 0 = not shown there."""
+    where: Where = "everywhere"
+    """Whether it is there in a live console only, or in a replay only; orders are live by themselves."""
 
 
 _ROWS = frozenset({Page.OVERVIEW, Page.PROCESS})
@@ -38,6 +41,25 @@ _SORTED = frozenset({Page.OVERVIEW, Page.SYMBOLS})
 _PINNING = frozenset({Page.SYMBOLS, Page.SYMBOL, Page.SLOTS})
 _BESIDE = frozenset({Page.PROCESS, Page.LOGS, Page.GAPS, Page.STORAGE})
 _ALERTING = frozenset({Page.OVERVIEW, Page.EVENTS})
+
+
+def _of_replay(name: str, key: tuple[str, str], action: str, label: str, text: str, footer: int = 0) -> KeyBinding:
+    keys, shown = key
+    return KeyBinding(name, keys, shown, action, label, text, "replay", footer=footer, where="replay")
+
+
+_REPLAY = (
+    _of_replay("play", ("space", "space"), "play", "play/pause", "play, or stand at this instant", 5),
+    _of_replay("skip_back", ("left_square_bracket", "["), "skip(-10)", "-10 s", "ten seconds back", 7),
+    _of_replay("skip_on", ("right_square_bracket", "]"), "skip(10)", "+10 s", "ten seconds on", 7),
+    _of_replay("back_minute", ("left_curly_bracket", "{"), "skip(-60)", "-1 min", "a minute back"),
+    _of_replay("on_minute", ("right_curly_bracket", "}"), "skip(60)", "+1 min", "a minute on"),
+    _of_replay("play_slower", ("comma", ","), "speed(-1)", "slower", "play slower", 8),
+    _of_replay("play_faster", ("full_stop", "."), "speed(1)", "faster", "play faster, up to 300 times", 8),
+    _of_replay("next_incident", ("n", "n"), "incident(1)", "incident",
+               "next incident: severe event, alert, gap, hole of the recording", 6),
+    _of_replay("last_incident", ("N", "N"), "incident(-1)", "last incident", "previous incident"),
+)  # fmt: skip
 
 BINDINGS: tuple[KeyBinding, ...] = (
     KeyBinding("help", "question_mark,f1", "?", "help", "help", "this page", "console", footer=1),
@@ -102,7 +124,17 @@ BINDINGS: tuple[KeyBinding, ...] = (
     ),
     KeyBinding("invert", "I", "I", "invert", "invert", "turn the sort order round", "look", _SORTED),
     KeyBinding("severe", "exclamation_mark", "!", "severe", "only severe", "only warnings and worse", "look", _SEVERE),
-    KeyBinding("freeze", "z", "z", "freeze", "freeze", "freeze the display; data keeps arriving", "look", footer=10),
+    KeyBinding(
+        "freeze",
+        "z",
+        "z",
+        "freeze",
+        "freeze",
+        "freeze the display; data keeps arriving",
+        "look",
+        footer=10,
+        where="live",
+    ),
     KeyBinding("window", "t", "t", "window", "window", "time window of the charts: 1, 5, 15 minutes", "look"),
     KeyBinding(
         "map",
@@ -163,6 +195,7 @@ BINDINGS: tuple[KeyBinding, ...] = (
         "ask for write mode for ten minutes, or give it back",
         "order",
         footer=5,
+        where="live",
     ),
     KeyBinding(
         "restart",
@@ -247,7 +280,10 @@ BINDINGS: tuple[KeyBinding, ...] = (
         orders=True,
         footer=9,
     ),
-    KeyBinding("reconnect", "ctrl+r", "^R", "reconnect", "reconnect", "drop the link and connect anew", "console"),
+    *_REPLAY,
+    KeyBinding(
+        "reconnect", "ctrl+r", "^R", "reconnect", "reconnect", "drop the link and connect anew", "console", where="live"
+    ),
     KeyBinding("mouse", "m", "m", "mouse", "mouse", "mouse to the console or to the terminal (select text)", "console"),
     KeyBinding("redraw", "ctrl+l", "^L", "redraw", "redraw", "draw the whole screen again", "console"),
     KeyBinding("detach", "q,ctrl+q", "q", "detach", "detach", "leave; everything keeps running", "console", footer=12),
@@ -259,6 +295,7 @@ GROUP_TITLES: dict[Group, str] = {
     "look": "Looking",
     "take": "Taking away",
     "order": "Orders (after W)",
+    "replay": "Replay",
     "console": "Console",
 }
 
@@ -273,8 +310,14 @@ def binding_of(action: str) -> KeyBinding | None:
     return next((binding for binding in BINDINGS if binding.action == action), None)
 
 
-def available(binding: KeyBinding, page: Page, *, may_order: bool) -> bool | None:
-    """Return True = usable, None = shown greyed (needs a lease or a live link), False = not on this page."""
-    if page not in binding.pages:
+def belongs(binding: KeyBinding, *, replaying: bool) -> bool:
+    """Return whether a binding is there at all in a live console, or in a replay; a replay gives no orders."""
+    where = "live" if binding.orders else binding.where
+    return where == "everywhere" or (where == "replay") == replaying
+
+
+def available(binding: KeyBinding, page: Page, *, may_order: bool, replaying: bool = False) -> bool | None:
+    """Return True = usable, None = shown greyed (needs a lease or a live link), False = not on this page, or here."""
+    if page not in binding.pages or not belongs(binding, replaying=replaying):
         return False
     return None if binding.orders and not may_order else True

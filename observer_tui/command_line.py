@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from observer_tui.options import SPEEDS, time_of_day
 from observer_tui.ui_state import LANGUAGES, RATES_HZ, WINDOWS_S
 
 
@@ -67,6 +68,8 @@ _WITH_ARGUMENT = {
     "lang": "language",
     "language": "language",
     "theme": "theme",
+    "at": "at",
+    "speed": "speed",
 }
 
 COMMANDS = tuple(sorted({*_PAGES, *_ORDERS, *_ERRANDS, *_PLAIN, *_WITH_ARGUMENT}))
@@ -97,6 +100,13 @@ def _checked(action: str, argument: str) -> Intent | str:
         return f"rate is one of {' '.join(f'{hz:g}' for hz in RATES_HZ)} per second"
     if action == "window" and argument.removesuffix("m") not in {str(window // 60) for window in WINDOWS_S}:
         return f"window is one of {' '.join(str(window // 60) for window in WINDOWS_S)} minutes"
+    if action == "at":
+        try:
+            time_of_day(argument)
+        except ValueError as error:
+            return str(error)
+    if action == "speed" and argument not in {f"{speed}" for speed in SPEEDS}:
+        return f"speed is one of {' '.join(map(str, SPEEDS))}"
     if action == "language" and argument not in LANGUAGES:
         return f"language is one of {' '.join(LANGUAGES)}"
     return Intent(action, argument.removesuffix("/s").removesuffix("m") if action in ("rate", "window") else argument)

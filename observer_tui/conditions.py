@@ -86,12 +86,17 @@ def verdict_of(view: SystemView | None, link: LinkFacts, now_ns: int, words: Wor
         return Verdict("SKEW", "bar_bad", link.reason, problems)
     if link.state in (LinkState.DOWN, LinkState.CONNECTING):
         return Verdict("DOWN", "bar_bad", link.reason, problems)
+    if link.replay is not None and is_stale(link):
+        return Verdict("NOT RECORDED", "bar_warn", words(link.reason), problems)
     if is_stale(link):
         return Verdict("STALE", "bar_warn", link.reason or words("no news from the core"), problems)
     if problems:
         worst = problems[0]
         role: Role = "bar_bad" if worst.condition is Condition.DOWN else "bar_warn"
         return Verdict(found.word, role, f"{worst.subject} {worst.text}".strip(), problems)
+    if link.replay is not None and found.word == "LIVE":
+        # A recording must never be taken for the present.
+        return Verdict("REPLAY", "bar_warn", "", ())
     return Verdict(found.word, "bar" if found.word == "CLOSED" else "bar_strong", "", ())
 
 

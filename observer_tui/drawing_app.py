@@ -31,6 +31,7 @@ from observer_tui.widgets.pane import Pane
 from observer_tui.words import Words
 
 if TYPE_CHECKING:
+    from observer_tui.replay_feed import ReplayFeed
     from observer_tui.widgets.dialogs import Manner
 
 
@@ -46,6 +47,8 @@ class ConsoleOptions:
     version: str = ""
     hz: float = 2.0
     probe_after_s: float = 0.0
+    replay: "ReplayFeed | None" = None
+    """The feed, where it is a recording."""
 
 
 class DrawingApp(TerminalApp):
@@ -134,7 +137,7 @@ class DrawingApp(TerminalApp):
 
     def _accept(self) -> bool:
         before = self.store.view
-        changed = self.store.accept(self.feed.view, self.feed.link, self._clock.now_ns())
+        changed = self.store.accept(self.feed.view, self.feed.link, self._clock.now_ns(), counted=self.feed.meters)
         after = self.store.view
         if after is not None and after is not before:
             news = follow(self.ui, before, after)
@@ -162,7 +165,7 @@ class DrawingApp(TerminalApp):
         if self.ui.lease is not None and self.ui.lease.until_ns <= now_ns:
             self.ui = replace(self.ui, lease=None)
             self.notice("write mode has ended", "warn")
-        if self.ui.notice is not None and self.ui.notice.until_ns <= now_ns:
+        if self.ui.notice is not None and self.ui.notice.until_ns <= self._clock.monotonic_ns():
             self.ui = replace(self.ui, notice=None)
             self.draw()
         elif self.ui.frozen_ns is None:
@@ -234,7 +237,7 @@ class DrawingApp(TerminalApp):
 
     def notice(self, text: str, /, role: Role = "plain", **values: object) -> None:
         """Tell the operator something for a few seconds."""
-        self.ui = self.ui.noticed(self.words(text, **values), self._clock.now_ns(), role)
+        self.ui = self.ui.noticed(self.words(text, **values), self._clock.monotonic_ns(), role)
         self.draw()
 
     @property
@@ -246,7 +249,7 @@ class DrawingApp(TerminalApp):
 
     def say(self, outcome: Outcome) -> None:
         """Take the state after an order and tell how it went."""
-        self.ui = outcome.ui.noticed(outcome.text, self._clock.now_ns(), outcome.role)
+        self.ui = outcome.ui.noticed(outcome.text, self._clock.monotonic_ns(), outcome.role)
         self.draw()
 
     def change(self, **values: object) -> None:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from observer_core.view import Answer, Question, SystemView
+from observer_tui.meters import Meters
 
 
 class LinkState(StrEnum):
@@ -23,6 +24,20 @@ class LinkState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ReplayFacts:
+    """Where a replay stands."""
+
+    at_ns: int
+    first_ns: int
+    last_ns: int
+    """The recording begins and ends here."""
+    speed: int
+    playing: bool
+    incidents_ns: tuple[int, ...] | None = None
+    """None = they are still being looked for."""
+
+
+@dataclass(frozen=True, slots=True)
 class LinkFacts:
     """The link at one moment."""
 
@@ -32,6 +47,8 @@ class LinkFacts:
     """Wall clock since when it is in this state."""
     age_s: float | None = None
     """Seconds since the core last confirmed the view; None before the first."""
+    replay: ReplayFacts | None = None
+    """Set when, and only when, what is shown is a recording."""
 
 
 class Feed(Protocol):
@@ -48,6 +65,11 @@ class Feed(Protocol):
     @property
     def view(self) -> SystemView | None:
         """The newest complete view, None before the first."""
+        ...
+
+    @property
+    def meters(self) -> Meters | None:
+        """Rates that the feed counted itself; None = they are counted here as views come."""
         ...
 
     @property

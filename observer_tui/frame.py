@@ -42,6 +42,11 @@ class Frame:
         return is_stale(self.link)
 
     @property
+    def replaying(self) -> bool:
+        """Return whether a recording is shown, to which no orders can be given."""
+        return self.link.replay is not None
+
+    @property
     def selected(self) -> RowFacts | None:
         """Return the selected row; the first one while the operator has not chosen."""
         chosen = next((row for row in self.rows if row.row.name == self.ui.selected), None)

@@ -1,17 +1,26 @@
 """The command line of `observer-tui`. Parsed before anything heavy is imported."""
 
 import argparse
+import contextlib
 import os
 import pwd
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, time
 from pathlib import Path
 
+from observer_core.ids import DayNumber
 from observer_core.variables import VARIABLES
 from observer_tui.words import language_of
 
 RATES_HZ = (0.5, 1.0, 2.0, 4.0)
 """Frames a second that can be chosen."""
+
+SPEEDS = (1, 2, 4, 10, 30, 60, 300)
+"""How many times as fast as it was a recording can be played."""
+
+_TIME = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(:(?P<second>\d{2}))?", re.ASCII)
 
 THEME_NAMES = ("dark", "light", "colorblind", "none")
 
@@ -34,11 +43,20 @@ class Options:
     as_json: bool
     watch: bool
     wait_s: float
+    log_dir: Path
+    replay: DayNumber | None = None
+    """The recorded day to show instead of the present."""
+    at: time | None = None
 
 
 def parse_options(arguments: Sequence[str], environ: Mapping[str, str], version: str) -> Options:
     """Return the options; exits with 2 for wrong ones, with 0 after `--help` and `--version`."""
-    given = _parser(environ, version).parse_args(arguments)
+    parser = _parser(environ, version)
+    given = parser.parse_args(arguments)
+    if given.replay is None and given.at is not None:
+        parser.error("--at belongs to --replay: name the day, too")
+    if given.replay is not None and given.watch:
+        parser.error("--watch shows what happens now; a recording is shown by --once, or on the screen")
     over_ssh = bool(environ.get("SSH_CONNECTION"))
     no_color = "NO_COLOR" in environ
     return Options(
@@ -56,6 +74,9 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str], version:
         as_json=given.json,
         watch=given.watch,
         wait_s=given.wait,
+        log_dir=Path(given.log_dir),
+        replay=given.replay,
+        at=given.at,
     )
 
 
@@ -63,10 +84,16 @@ def _parser(environ: Mapping[str, str], version: str) -> argparse.ArgumentParser
     parser = argparse.ArgumentParser(
         prog="observer-tui",
         description="Watch and operate a running Observer. Leaving the console never stops anything.",
-        epilog="Exit codes: 0 left or printed, 1 no answer from the core, 2 wrong arguments, 3 no terminal.",
+        epilog="Exit codes: 0 left or printed, 1 no answer from the core, or no recording, 2 wrong arguments, "
+        "3 no terminal.",
     )
-    default = environ.get("OBSERVER_RUN_DIR") or next(v.default for v in VARIABLES if v.name == "OBSERVER_RUN_DIR")
-    parser.add_argument("--run-dir", default=default, help="directory of the sockets (OBSERVER_RUN_DIR; %(default)s)")
+    run_dir, log_dir = _directory("OBSERVER_RUN_DIR", environ), _directory("OBSERVER_LOG_DIR", environ)
+    parser.add_argument("--run-dir", default=run_dir, help="directory of the sockets (OBSERVER_RUN_DIR; %(default)s)")
+    parser.add_argument(
+        "--replay", type=_day, metavar="DAY", help="show a recorded day, YYYY-MM-DD, instead of the present"
+    )
+    parser.add_argument("--at", type=_time, metavar="TIME", help="with --replay: from HH:MM or HH:MM:SS on")
+    parser.add_argument("--log-dir", default=log_dir, help="--replay reads below it (OBSERVER_LOG_DIR; %(default)s)")
     parser.add_argument("--ascii", action="store_true", help="draw with plain ASCII (chosen by itself where needed)")
     parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal (default over SSH)")
     parser.add_argument("--lang", choices=("ko", "en"), help="language (default: the locale's)")
@@ -93,6 +120,37 @@ def _parser(environ: Mapping[str, str], version: str) -> argparse.ArgumentParser
     )
     parser.add_argument("--version", action="version", version=f"observer-tui {version}")
     return parser
+
+
+def _directory(name: str, environ: Mapping[str, str]) -> str:
+    return environ.get(name) or next(variable.default for variable in VARIABLES if variable.name == name)
+
+
+def _day(text: str) -> DayNumber:
+    try:
+        return DayNumber(int(f"{date.fromisoformat(text):%Y%m%d}"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day: write it as YYYY-MM-DD") from None
+
+
+def _time(text: str) -> time:
+    try:
+        return time_of_day(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def time_of_day(text: str) -> time:
+    """Return a time that was typed.
+
+    Raises:
+        ValueError: it is none; says how to write it.
+    """
+    found = _TIME.fullmatch(text)
+    if found is not None:
+        with contextlib.suppress(ValueError):
+            return time(int(found["hour"]), int(found["minute"]), int(found["second"] or 0))
+    raise ValueError(f"{text!r} is no time of the day: write it as HH:MM or HH:MM:SS")
 
 
 def _user_name() -> str:

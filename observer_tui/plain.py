@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -11,8 +12,11 @@ from observer_core.view import SystemView
 from observer_tui.conditions import Condition, condition_of, tally, verdict_of
 from observer_tui.feed import Feed, LinkFacts
 from observer_tui.meters import COLLECTING_KINDS, Meters
-from observer_tui.quantities import age, clock_time, count, duration, percent, rate, size
+from observer_tui.quantities import age, clock_time, count, date_time, duration, percent, rate, size
 from observer_tui.words import Words
+
+if TYPE_CHECKING:
+    from observer_tui.replay_feed import ReplayFeed
 
 Print = Callable[[str], None]
 
@@ -49,6 +53,19 @@ async def print_once(
         return None
     finally:
         await feed.close()
+
+
+def print_instant(feed: "ReplayFeed", emit: Print, *, as_json: bool, words: Words) -> str | None:
+    """Print the state of a recorded instant; return why there is none."""
+    view, link = feed.view, feed.link
+    if view is None or link.reason:
+        return words(link.reason)
+    if as_json:
+        emit(msgspec.json.encode(view).decode())
+        return None
+    for line in status_lines(view, link, feed.meters, view.as_of_ns, words):
+        emit(line)
+    return None
 
 
 async def print_changes(feed: Feed, clock: Clock, emit: Print, words: Words) -> None:
@@ -101,9 +118,12 @@ def status_lines(view: SystemView, link: LinkFacts, meters: Meters, now_ns: int,
     ]
     up = duration((now_ns - view.started_ns) / NS_PER_S) if view.started_ns else "-"
     reason = f" - {verdict.reason}" if verdict.reason else ""
+    standing = f"{verdict.word} {age(link.age_s)}{reason}  KRX {market}  KST {clock_time(now_ns)}"
+    if link.replay is not None:
+        word = "" if verdict.word == "REPLAY" else f" {verdict.word}"
+        standing = f"{words('REPLAY')} {date_time(link.replay.at_ns)}{word}{reason}  KRX {market}"
     return [
-        f"OBSERVER {view.host} {view.version}  {verdict.word} {age(link.age_s)}{reason}  KRX {market}"
-        f"  KST {clock_time(now_ns)}  {words('up')} {up}",
+        f"OBSERVER {view.host} {view.version}  {standing}  {words('up')} {up}",
         f"{words('Processes')}: {tally(conditions)}" + (f" ({', '.join(worst)})" if worst else ""),
         f"{words('records/s')}: {rate(meters.records_per_s(now_ns))}  {words('symbols')}: {count(symbols)}"
         f"  {words('errors')}: {count(sum(row.errors_total for row in view.processes))}"

@@ -47,10 +47,16 @@ class Store:
         """Return the newest state of the link."""
         return self._now.link
 
-    def accept(self, view: SystemView | None, link: LinkFacts, now_ns: int) -> bool:
-        """Take the newest view and link, close the seconds that passed; return whether the link's state changed."""
+    def accept(self, view: SystemView | None, link: LinkFacts, now_ns: int, *, counted: Meters | None = None) -> bool:
+        """Take the newest view and link, close the seconds that passed; return whether the link's state changed.
+
+        What was `counted` elsewhere is not counted again.
+        """
         changed = link.state is not self._now.link.state
         self._now.link = link
+        if counted is not None:
+            self._now.view, self._now.meters = view, counted
+            return changed
         if view is not None and view is not self._now.view:
             self._now.view = view
             self._now.meters.observe(view)

@@ -56,6 +56,7 @@ class Notice:
     text: str
     role: Role
     until_ns: int
+    """Monotonic: it is for the operator, whatever time is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +118,9 @@ class UiState:
         field = FILTERED.get(self.page)
         return str(getattr(self, field)) if field is not None else ""
 
-    def noticed(self, text: str, now_ns: int, role: Role = "plain") -> "UiState":
+    def noticed(self, text: str, monotonic_ns: int, role: Role = "plain") -> "UiState":
         """Return the state with a notice for the next seconds."""
-        return replace(self, notice=Notice(text, role, now_ns + NOTICE_S * 1_000_000_000))
+        return replace(self, notice=Notice(text, role, monotonic_ns + NOTICE_S * 1_000_000_000))
 
     def may_order(self, now_ns: int) -> bool:
         """Return whether this console's lease is live."""

@@ -33,6 +33,10 @@ class ViewFeed:
         return self._link.view
 
     @property
+    def meters(self) -> None:
+        """None: rates are counted as views come."""
+
+    @property
     def link(self) -> LinkFacts:
         """The state of the link now."""
         status = self._link.status

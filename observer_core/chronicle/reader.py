@@ -5,6 +5,7 @@ What is damaged or torn is left out; the views around it are whole, because ever
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from datetime import time
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -12,7 +13,7 @@ import msgspec
 
 from observer_core.chronicle.files import chronicle_files, recorded_days
 from observer_core.chronicle.format import marks_of, records_of
-from observer_core.clock import NS_PER_S
+from observer_core.clock import NS_PER_S, kst_datetime, kst_midnight_ns
 from observer_core.errors import ChronicleError
 from observer_core.ids import DayNumber
 from observer_core.messages import Event
@@ -77,6 +78,19 @@ class RecordedDay:
         self._times = [section.at_ns for section in self._sections]
         self.first_ns = self._times[0]
         self.last_ns = max((view.as_of_ns for view in self._views(self._sections[-1:])), default=self._times[-1])
+
+    def instant(self, at: time) -> int:
+        """Return the instant of a Korean time of the day.
+
+        Raises:
+            ChronicleError: the recording does not reach so far.
+        """
+        at_ns = kst_midnight_ns(self.day) + (at.hour * 3600 + at.minute * 60 + at.second) * NS_PER_S
+        # A time is told in whole seconds: the second in which the recording begins belongs to it.
+        if not self.first_ns - NS_PER_S < at_ns <= self.last_ns:
+            first, last = (f"{kst_datetime(bound):%H:%M:%S}" for bound in (self.first_ns, self.last_ns))
+            raise ChronicleError(f"{_written(self.day)} is recorded from {first} to {last}: {at} lies outside")
+        return at_ns
 
     def views(self, from_ns: int) -> Iterator[SystemView]:
         """Go through the views, beginning with the one that was true at an instant (or the first after it)."""

@@ -99,7 +99,7 @@ def draw_gap_table_box(frame: Frame, width: int, height: int) -> list[Line]:
 
 def _title(frame: Frame, rows: list[GapRow]) -> str:
     words, found = frame.words, frame.replies.gaps
-    title = f"{words('Gaps')} {len(rows)}"
+    title = f"{words('Gaps')} {count(None if found is None else len(rows))}"
     if found is None:
         return title
     title += f"  {words('open')} {sum(1 for row in rows if row.until_ns is None)}"

@@ -4,7 +4,7 @@ from observer_core.clock import NS_PER_S
 from observer_tui.bindings import PAGE_KEYS
 from observer_tui.cells import cut, fit, width_of
 from observer_tui.conditions import tally
-from observer_tui.feed import LinkState
+from observer_tui.feed import LinkState, ReplayFacts
 from observer_tui.frame import Frame
 from observer_tui.lines import Line, Span, fit_line, line_width, sides
 from observer_tui.quantities import age, clock_time, date_time, duration
@@ -12,6 +12,9 @@ from observer_tui.ui_state import Page
 
 WIDE = 120
 """Columns from which the long forms fit."""
+_TIME_LINE = 48
+_SHORT_TIME_LINE = 10
+"""Cells of the line of a replayed day, and the fewest that tell anything."""
 _SHORT_LABEL = 4
 """Cells of a page's name where the long ones do not fit."""
 
@@ -71,8 +74,17 @@ def _badge(frame: Frame) -> list[Span]:
     if frame.ui.frozen_ns is not None:
         text = frame.words("FROZEN at {time}", time=clock_time(frame.ui.frozen_ns))
         return [Span(" ", "bar"), Span(f" {text} ", "bar_warn")]
+    if frame.link.replay is not None:
+        return _replay_badge(frame, frame.link.replay)
     mark = f"{frame.glyphs.live} {verdict.word} {age(frame.link.age_s)}"
     return [Span(" ", "bar"), Span(f" {mark} ", verdict.role)]
+
+
+def _replay_badge(frame: Frame, replay: ReplayFacts) -> list[Span]:
+    verdict, words = frame.verdict, frame.words
+    pace = words("x{speed}", speed=replay.speed) if replay.playing else words("paused")
+    spans = [Span(" ", "bar"), Span(f" {words('REPLAY')} {date_time(replay.at_ns)} {pace} ", "bar_warn")]
+    return spans if verdict.word == "REPLAY" else [*spans, Span(f" {verdict.word} ", verdict.role)]
 
 
 def _right_part(frame: Frame, *, wide: bool, market: bool) -> list[Span]:
@@ -80,6 +92,9 @@ def _right_part(frame: Frame, *, wide: bool, market: bool) -> list[Span]:
     spans: list[Span] = []
     if view is not None and market:
         spans.append(Span(f" {_market(frame, wide)} ", "bar"))
+    if frame.link.replay is not None:
+        # The time is in the badge, and nobody gives orders to the past.
+        return [*spans, *_alerts(frame, wide)]
     spans.append(Span(f" {'KST ' if wide else ''}{clock_time(frame.now_ns)} ", "bar"))
     if frame.ui.may_order(frame.now_ns) and frame.ui.lease is not None:
         left = (frame.ui.lease.until_ns - frame.now_ns) // NS_PER_S
@@ -88,11 +103,15 @@ def _right_part(frame: Frame, *, wide: bool, market: bool) -> list[Span]:
         spans.append(Span(" RO ", "bar"))
         if view is not None and view.leases and wide:
             spans.append(Span(f"{words('RW held by')} {view.leases[0].who.partition(' (')[0]} ", "bar"))
+    return [*spans, *_alerts(frame, wide)]
+
+
+def _alerts(frame: Frame, wide: bool) -> list[Span]:
     alerts = len(frame.verdict.problems)
-    if alerts:
-        text = words("{count} alerts", count=alerts) if wide else str(alerts)
-        spans.append(Span(f" ! {text} ", "bar_warn"))
-    return spans
+    if not alerts:
+        return []
+    text = frame.words("{count} alerts", count=alerts) if wide else str(alerts)
+    return [Span(f" ! {text} ", "bar_warn")]
 
 
 def _market(frame: Frame, wide: bool) -> str:
@@ -116,6 +135,8 @@ def draw_second_line(frame: Frame, width: int) -> Line:
     notice = frame.ui.notice
     if notice is not None:
         return fit_line([Span(f" {notice.text}", notice.role)], width)
+    if frame.verdict.word == "NOT RECORDED":
+        return fit_line([Span(f" {frame.verdict.reason}", frame.verdict.role)], width, frame.verdict.role)
     return _tabs(frame, width)
 
 
@@ -154,8 +175,28 @@ def _tabs(frame: Frame, width: int) -> Line:
     room = width - _width(spans)
     if _reason_needs_a_line(frame, width):
         return sides(spans, [Span(cut(f"! {_reason(frame)[0].text.strip()} ", room), "warn")], width)
+    if frame.link.replay is not None:
+        return sides(spans, [Span(_time_line(frame.link.replay, room), "chart")], width)
     choices = _choices(frame, width)
     return sides(spans, [Span(choices, "dim")] if width_of(choices) <= room else [], width)
+
+
+def _time_line(replay: ReplayFacts, room: int) -> str:
+    """Return the recorded hours with incidents and the present place; "" where they do not fit."""
+    first, last = clock_time(replay.first_ns)[:5], clock_time(replay.last_ns)[:5]
+    length = min(_TIME_LINE, room - 2 * len(first) - 6)
+    if length < _SHORT_TIME_LINE:
+        return ""
+
+    def place(at_ns: int) -> int:
+        whole_ns = max(1, replay.last_ns - replay.first_ns)
+        return max(0, min(length - 1, (at_ns - replay.first_ns) * length // whole_ns))
+
+    cells = ["="] * place(replay.at_ns) + ["-"] * (length - place(replay.at_ns))
+    for at_ns in replay.incidents_ns or ():
+        cells[place(at_ns)] = "!"
+    cells[place(replay.at_ns)] = "|"
+    return f"{first} [{''.join(cells)}] {last} "
 
 
 def _choices(frame: Frame, width: int) -> str:

@@ -1,6 +1,6 @@
 """Help and footer, both generated from the binding table."""
 
-from observer_tui.bindings import BINDINGS, GROUP_TITLES, KeyBinding, available
+from observer_tui.bindings import BINDINGS, GROUP_TITLES, KeyBinding, available, belongs
 from observer_tui.feed import LinkState
 from observer_tui.frame import Frame
 from observer_tui.lines import Line, Span, boxed, cell, fit_line, line_width, sides
@@ -37,7 +37,7 @@ def draw_footer(frame: Frame, width: int) -> Line:
 
 
 def _key_spans(frame: Frame, binding: KeyBinding, allowed: bool) -> list[Span]:
-    state = available(binding, frame.ui.page, may_order=allowed)
+    state = available(binding, frame.ui.page, may_order=allowed, replaying=frame.replaying)
     if state is False:
         return []
     label = f" {frame.words(binding.label)}  "
@@ -55,10 +55,11 @@ def help_lines(frame: Frame, width: int) -> list[Line]:
     for group, title in GROUP_TITLES.items():
         block = [fit_line([Span(f" {words(title)}", "title")], column)]
         for binding in BINDINGS:
-            if binding.group == group:
+            if binding.group == group and belongs(binding, replaying=frame.replaying):
                 spans = [Span("  "), cell(binding.shown, _KEYS, "key"), Span(words(binding.help))]
                 block.append(fit_line(spans, column))
-        blocks.append([*block, fit_line((), column)])
+        if len(block) > 1:
+            blocks.append([*block, fit_line((), column)])
     legend = [fit_line([Span(f" {words('Signs')}", "title")], column)]
     legend += [fit_line([Span("  "), cell(sign, _KEYS, "key"), Span(words(text))], column) for sign, text in LEGEND]
     blocks.append(legend)

@@ -32,9 +32,10 @@ def draw_facts_box(frame: Frame, width: int, height: int) -> list[Line]:
     if frame.is_old:
         lines = [faded(line) for line in lines]
     title = f"{facts.row.name}  {frame.words(facts.row.state)}"
-    return boxed(
-        title, lines, (width, height), frame.glyphs, frame.words("R restart  S pause/resume  up/down other process")
-    )
+    note = frame.words("up/down other process")
+    if not frame.replaying:
+        note = frame.words("R restart  S pause/resume  up/down other process")
+    return boxed(title, lines, (width, height), frame.glyphs, note)
 
 
 def _pair(pairs: list[tuple[str, str, Role]], index: int, width: int) -> list[Span]:

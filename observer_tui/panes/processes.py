@@ -242,5 +242,9 @@ def draw_table_box(frame: Frame, width: int, height: int) -> list[Line]:
     shown = len(frame.rows)
     everything = len(frame.view.processes) if frame.view is not None else 0
     title = f"{frame.words('Processes')} {shown}/{everything}"
-    note = frame.words("enter open  R restart  S pause/resume  s sort  / filter")
+    note = (
+        frame.words("enter open  s sort  / filter")
+        if frame.replaying
+        else frame.words("enter open  R restart  S pause/resume  s sort  / filter")
+    )
     return boxed(title, draw_table(frame, width - 2, height - 2), (width, height), frame.glyphs, note)

@@ -60,7 +60,7 @@ def draw_slots_box(frame: Frame, width: int, height: int) -> list[Line]:
         lines.append(fit_line([Span(f"  {text}", "dim")], inner))
     capacity = 0 if slots is None else slots.capacity
     title = f"{words('Slots')} {len(rows)}/{capacity}"
-    note = words("enter open  P pin/unpin  / filter")
+    note = words("enter open  / filter") if frame.replaying else words("enter open  P pin/unpin  / filter")
     return boxed(title, lines, (width, height), frame.glyphs, note)
 
 

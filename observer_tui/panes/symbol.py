@@ -41,7 +41,7 @@ def draw_symbol_box(frame: Frame, width: int, height: int) -> list[Line]:
     marks = [words("tick slot")] if found.flags & STREAMED else []
     marks += [words("pinned")] if found.flags & PINNED else []
     title = f"{found.code} {found.name}  {found.board}" + (f"  ({', '.join(marks)})" if marks else "")
-    note = words("P pin/unpin  up/down other symbol")
+    note = words("up/down other symbol") if frame.replaying else words("P pin/unpin  up/down other symbol")
     return boxed(title, _aged(frame, lines), (width, height), frame.glyphs, note)
 
 

@@ -123,7 +123,7 @@ def draw_map_box(frame: Frame, width: int, height: int) -> list[Line]:
     if not lines:
         lines = [fit_line([Span(f" {waiting_text(frame)}", "dim")], width - 2)]
     table = frame.replies.symbols
-    total = 0 if table is None else len(table.rows)
+    total = None if table is None else len(table.rows)
     title = frame.words("Freshness of {count} symbols", count=count(total))
     if each > 1:
         title += f" ({frame.words('one cell = the oldest of {count}', count=each)})"
@@ -132,6 +132,8 @@ def draw_map_box(frame: Frame, width: int, height: int) -> list[Line]:
 
 def waiting_text(frame: Frame) -> str:
     """Return why a page has nothing to show yet."""
+    if frame.replaying:
+        return frame.words("not recorded: see the day's logs, archive and audit trail")
     if frame.replies.refused:
         return frame.words.of_core(frame.replies.refused)
     return frame.words("waiting for the hub's answer")
@@ -230,10 +232,14 @@ def _row(frame: Frame, row: SymbolRow, columns: Sequence[_Column], width: int, s
 def draw_symbol_table_box(frame: Frame, width: int, height: int) -> list[Line]:
     """Return the table in a box that names what can be done with a row."""
     table = frame.replies.symbols
-    everything = 0 if table is None else len(table.rows)
-    title = f"{frame.words('Symbols')} {count(len(frame.symbols))}/{count(everything)}"
+    shown, everything = (None, None) if table is None else (len(frame.symbols), len(table.rows))
+    title = f"{frame.words('Symbols')} {count(shown)}/{count(everything)}"
     arrow = frame.glyphs.arrow_up if frame.ui.symbol_inverted else frame.glyphs.arrow_down
     title += f"  {frame.words('sort')} {frame.words(frame.ui.symbol_sort)} {arrow}"
-    note = frame.words("enter open  P pin/unpin  s sort  / filter")
+    note = (
+        frame.words("enter open  s sort  / filter")
+        if frame.replaying
+        else frame.words("enter open  P pin/unpin  s sort  / filter")
+    )
     lines = symbol_table_lines(frame, width - 2, height - 2)
     return boxed(title, lines, (width, height), frame.glyphs, note)

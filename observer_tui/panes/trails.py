@@ -7,7 +7,7 @@ from observer_core.details import AuditRow, LogLine
 from observer_tui.frame import Frame
 from observer_tui.lines import Line, Role, Span, boxed, cell, faded, fit_line
 from observer_tui.panes.symbols import waiting_text
-from observer_tui.quantities import age_ns, date_time, size
+from observer_tui.quantities import age_ns, count, date_time, size
 
 _LEVEL_ROLES: dict[str, Role] = {"WARNING": "warn", "ERROR": "bad", "CRITICAL": "bad"}
 _STATE_ROLES: dict[str, Role] = {"done": "ok", "failed": "bad", "refused": "bad"}
@@ -116,7 +116,7 @@ def draw_audit_box(frame: Frame, width: int, height: int) -> list[Line]:
     elif not rows:
         text = words("no line passes the filter") if frame.ui.audit_filter else words("nobody has ordered anything yet")
         lines.append(fit_line([Span(f"  {text}", "dim")], inner))
-    title = f"{words('Audit')} {len(rows)}"
+    title = f"{words('Audit')} {count(None if found is None else len(rows))}"
     return boxed(title, lines, (width, height), frame.glyphs, words("/ search  g newest"))
 
 

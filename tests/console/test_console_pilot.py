@@ -212,7 +212,7 @@ def test_help_lists_every_binding() -> None:
     async def body(console: Console) -> None:
         await console.press("question_mark")
         for binding in BINDINGS:
-            assert binding.help[:20] in console.text, binding.id
+            assert (binding.help[:20] in console.text) == (binding.where != "replay"), binding.id
 
     run(body, size=(160, 70))
 

@@ -1,6 +1,9 @@
 """The real hub records its view: over a kill and a stop, on a broken disk, and not at all where it is told so."""
 
+import json
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,12 +11,13 @@ import pytest
 
 from observer_core.chronicle.files import chronicle_files, recorded_days
 from observer_core.chronicle.reader import RecordedDay
-from observer_core.clock import kst_day
+from observer_core.clock import kst_datetime, kst_day
 from observer_core.errors import ChronicleError
 from observer_core.exit_codes import ExitCode
 from observer_core.messages import Event, SupervisorEvent
 from observer_core.view import SystemView
 from tests.fixtures.hub import CLOCK, HubProcess, process_report, short_directory, tree_of, until
+from tests.fixtures.terminal import ROOT
 
 pytestmark = pytest.mark.integration
 
@@ -33,6 +37,14 @@ def recorded(hub: HubProcess) -> list[SystemView]:
 def tell_event(hub: HubProcess, text: str) -> None:
     event = Event(at_ns=CLOCK.now_ns(), name="made_up", severity="error", subject="swing-0", text=text)
     hub.tell(SupervisorEvent(event=event))
+
+
+def replayed(hub: HubProcess, day: str, at: str) -> str:
+    """Return what the console prints of a recorded instant, while the hub may still record."""
+    arguments = ["--replay", day, "--at", at, "--once", "--json", "--log-dir", str(hub.paths.logs)]
+    return subprocess.run(
+        [sys.executable, "-m", "observer_tui", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def shows(views: list[SystemView], text: str) -> list[SystemView] | None:
@@ -72,6 +84,10 @@ def test_what_was_shown_is_recorded_over_a_kill_and_a_stop(directory: Path) -> N
         assert len({view.hub_epoch for view in after}) == 2
         day = RecordedDay(hub.paths.chronicle, kst_day(CLOCK.now_ns()))
         assert any("before the stop" in incident.text for incident in day.incidents())
+        at = kst_datetime(after[-1].as_of_ns)
+        known = day.view_at(day.instant(at.time()))
+        assert known is not None
+        assert json.loads(replayed(hub, f"{at:%Y-%m-%d}", f"{at:%H:%M:%S}"))["seq"] == known.seq
 
 
 def test_a_disk_that_takes_nothing_costs_the_hub_one_line_of_its_log(directory: Path) -> None:
