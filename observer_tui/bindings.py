@@ -57,7 +57,7 @@ _REPLAY = (
     _of_replay("play_slower", ("comma", ","), "speed(-1)", "slower", "play slower", 8),
     _of_replay("play_faster", ("full_stop", "."), "speed(1)", "faster", "play faster, up to 300 times", 8),
     _of_replay("next_incident", ("n", "n"), "incident(1)", "incident",
-               "next incident: severe event, alert, gap, hole of the recording", 6),
+               "next incident: severe event, death, alert, gap, hole", 6),
     _of_replay("last_incident", ("N", "N"), "incident(-1)", "last incident", "previous incident"),
 )  # fmt: skip
 

@@ -151,6 +151,7 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
     ("{a}: oldest record not yet durable is {b} s old", "{a}: 저장되지 않은 가장 오래된 기록이 {b}초 지남"),
     ("trades: {a}", "체결: {a}"),
     # a recording
+    ("gap {a}", "공백 {a}"),
     ("the recording stops", "기록이 끊김"),
     ("{a} is recorded from {b} to {c}: {d} lies outside", "{a}의 기록은 {b}부터 {c}까지: {d}은(는) 밖임"),
 )  # fmt: skip

@@ -25,7 +25,12 @@ HOLE_NS: Final = 12 * NS_PER_S
 _NEWS_NS: Final = 60 * NS_PER_S
 """Events older than this when they first show are told by the archive: they are no news."""
 
+_RECALL_NS: Final = 10 * NS_PER_S
+"""So long a hub that begins recalls the gaps of the day: they are no news either."""
+
 _SEVERE = frozenset({"error", "critical"})
+_DEATH: Final = "process_ended"
+"""Events of this name are incidents from "warning" on: a shard is up again before anybody is alarmed."""
 
 _view_decoder = msgspec.msgpack.Decoder(SystemView)
 _delta_decoder = msgspec.msgpack.Decoder(Delta)
@@ -50,6 +55,7 @@ class _Glance(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of a view, or of a delta, in which incidents show; everything else is skipped."""
 
     as_of_ns: int
+    hub_epoch: str
     events: tuple[Event, ...] = ()
     alerts: tuple[AlertRow, ...] | None = None
     gaps: GapView | None = None
@@ -110,7 +116,7 @@ class RecordedDay:
         return first if first is not None and first.as_of_ns <= at_ns else None
 
     def incidents(self) -> list[Incident]:
-        """Return every severe event, alert, opening of gaps and hole of the recording; reads the whole day."""
+        """Return every severe event, death, alert, gap and hole of the recording; reads the whole day."""
         watch = _IncidentWatch()
         for section in self._sections:
             for raw in records_of(_read(section)):
@@ -139,11 +145,16 @@ class _IncidentWatch:
         self._before_ns: int | None = None
         self._events: set[Event] = set()
         self._alerts: set[str] = set()
-        self._gaps = 0
+        self._gaps = (0, 0)
+        """Open, and of the day."""
+        self._epoch = ""
+        self._epoch_ns = 0
 
     def look(self, record: _Glance) -> None:
         """Take the next record."""
         before_ns, now_ns = self._before_ns, record.as_of_ns
+        if record.hub_epoch != self._epoch:
+            self._epoch, self._epoch_ns = record.hub_epoch, now_ns
         texts = self._alerts_of(record) + self._gaps_of(record) + self._events_of(record)
         self._before_ns = now_ns
         if before_ns is None:
@@ -159,7 +170,8 @@ class _IncidentWatch:
         return [
             f"{event.subject}: {event.text}"
             for event in news
-            if event.severity in _SEVERE and event.at_ns > record.as_of_ns - _NEWS_NS
+            if (event.severity in _SEVERE or (event.name == _DEATH and event.severity != "info"))
+            and event.at_ns > record.as_of_ns - _NEWS_NS
         ]
 
     def _alerts_of(self, record: _Glance) -> list[str]:
@@ -172,8 +184,13 @@ class _IncidentWatch:
     def _gaps_of(self, record: _Glance) -> list[str]:
         if record.gaps is None:
             return []
-        opened, self._gaps = record.gaps.open > self._gaps, record.gaps.open
-        return [f"{record.gaps.open} open gaps"] if opened else []
+        (was_open, were_today), gaps = self._gaps, record.gaps
+        self._gaps = gaps.open, gaps.today
+        if gaps.open > was_open:
+            return [f"{gaps.open} open gaps"]
+        # One that opened and closed between two records.
+        recalled = record.as_of_ns - self._epoch_ns < _RECALL_NS
+        return [f"gap {gaps.newest[0]}"] if gaps.today > were_today and gaps.newest and not recalled else []
 
 
 def _sections(path: Path) -> list[_Section]:

@@ -123,6 +123,7 @@ def test_incidents_are_severe_events_alerts_opened_gaps_and_holes(tmp_path: Path
     old = Event(at_ns=MORNING_NS - 3600 * NS_PER_S, name="old", severity="error", subject="x", text="told before")
     alert = (AlertRow(key="lag", text="swing-0 is late", since_ns=0),)
     gaps = at_second(0).gaps
+    closed = msgspec.structs.replace(gaps, today=1, newest=("09:06:50 restart 500 symbols 2.0 s",))
     one_open = msgspec.structs.replace(gaps, open=1)
     course = [
         at_second(0, events=(old,)),
@@ -134,6 +135,11 @@ def test_incidents_are_severe_events_alerts_opened_gaps_and_holes(tmp_path: Path
         at_second(6, alerts=alert),
         at_second(400, events=(event(2, "error", "it broke"),)),
         at_second(401, gaps=one_open),
+        at_second(402, events=(event(402, "warning", "process 1 ended", name="process_ended"),)),
+        at_second(403, events=(event(403, "info", "process 2 ended", name="process_ended"),)),
+        at_second(414, gaps=closed),
+        at_second(425, gaps=closed, hub_epoch="bb"),
+        at_second(426, gaps=msgspec.structs.replace(closed, today=2), hub_epoch="bb"),
     ]
     record(tmp_path, course)
     found = [((at_ns - MORNING_NS) // NS_PER_S, text) for at_ns, text in RecordedDay(tmp_path, DAY).incidents()]
@@ -144,4 +150,6 @@ def test_incidents_are_severe_events_alerts_opened_gaps_and_holes(tmp_path: Path
         (6, "swing-0 is late"),
         (6, "the recording stops"),
         (401, "1 open gaps"),
+        (402, "swing-0: process 1 ended"),
+        (414, "gap 09:06:50 restart 500 symbols 2.0 s"),
     ]
