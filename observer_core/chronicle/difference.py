@@ -5,14 +5,17 @@ Separate from the hub's own deltas, which go out four times a second and are not
 
 from collections.abc import Callable, Iterable
 from operator import attrgetter
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import msgspec
 
 from observer_core.messages import Event, TicketUpdate
 from observer_core.view import EVENTS_KEPT, Delta, ProcessRow, SystemView, WriterRow, apply
 
 _Row = TypeVar("_Row")
-_Part = TypeVar("_Part")
 
+_PARTS = tuple(field.name for field in msgspec.structs.fields(Delta) if field.default is None)
+"""Parts of a delta that are told whole, or not at all."""
 _name: Callable[[ProcessRow | WriterRow], str] = attrgetter("name")
 _ticket: Callable[[TicketUpdate], str] = attrgetter("ticket")
 
@@ -27,18 +30,9 @@ def difference(before: SystemView, after: SystemView) -> Delta | None:
         processes=_changed(before.processes, after.processes, _name),
         processes_gone=tuple(sorted(former - {row.name for row in after.processes})),
         writers=_changed(before.writers, after.writers, _name),
-        disk=_news(before.disk, after.disk),
-        budgets=_news(before.budgets, after.budgets),
-        gaps=_news(before.gaps, after.gaps),
-        market=_news(before.market, after.market),
         events=_later(before.events, after.events),
         tickets=_changed(before.tickets, after.tickets, _ticket),
-        leases=_news(before.leases, after.leases),
-        viewers=_news(before.viewers, after.viewers),
-        slots=_news(before.slots, after.slots),
-        alerts=_news(before.alerts, after.alerts),
-        tasks=_news(before.tasks, after.tasks),
-        backup=_news(before.backup, after.backup),
+        **{part: _news(getattr(before, part), getattr(after, part)) for part in _PARTS},
     )
     # Whatever a delta cannot say (another hub, rows in another order, a part that went) shows here.
     return delta if apply(before, delta) == after else None
@@ -50,7 +44,7 @@ def _changed(before: Iterable[_Row], after: Iterable[_Row], name: Callable[[_Row
     return tuple(row for row in after if former.get(name(row)) != row)
 
 
-def _news(before: _Part, after: _Part) -> _Part | None:
+def _news(before: object, after: object) -> Any:
     return None if after is before or after == before else after
 
 
