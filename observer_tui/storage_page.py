@@ -10,6 +10,7 @@ from observer_tui.panes.storage import (
     draw_disk_details,
     draw_writer_details,
     draw_writers_box,
+    file_lines,
 )
 from observer_tui.panes.upkeep import draw_backups_box, draw_retention_box, draw_tasks_box
 from observer_tui.placing import Draw, Placed, in_row
@@ -57,7 +58,7 @@ def _place_large(frame: Frame, width: int, top: int, height: int) -> list[Placed
     view = frame.view
     writers = view.writers if view is not None else ()
     disks, budgets = (len(view.disk), len(view.budgets)) if view is not None else (1, 1)
-    wanted = sum(3 + len(writer.current_files) for writer in writers) + 2
+    wanted = sum(3 + len(file_lines(writer, width - 2)) for writer in writers) + 2
     writers_height = max(5, min(wanted, height // 3))
     stores_height = max(_BACKUPS, min(3 * disks + 2, height // 4)) + 1
     budgets_height = min(2 + max(1, budgets), 5)

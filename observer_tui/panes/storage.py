@@ -241,6 +241,16 @@ def draw_events_box(frame: Frame, width: int, height: int) -> list[Line]:
     )
 
 
+def file_lines(writer: WriterRow, width: int) -> list[Line]:
+    """Return the files a writer has open, as many in a line as fit."""
+    files = writer.current_files
+    across = max(1, (width - 3) // (max(map(width_of, files), default=1) + 2))
+    return [
+        fit_line([Span("   "), Span("  ".join(files[first : first + across]), "dim")], width)
+        for first in range(0, len(files), across)
+    ]
+
+
 def draw_writer_details(frame: Frame, width: int, height: int) -> list[Line]:
     """Return the writers with everything known about them."""
     words, lines = frame.words, []
@@ -267,7 +277,7 @@ def draw_writer_details(frame: Frame, width: int, height: int) -> list[Line]:
         if writer.catch_up_s is not None:
             times += "  " + words("live in {time}", time=duration(writer.catch_up_s))
         lines.append(fit_line([Span(times)], inner))
-        lines += [fit_line([Span(f"   {path}", "dim")], inner) for path in writer.current_files]
+        lines += file_lines(writer, inner)
     return boxed(words("Writers"), _aged(frame, lines), (width, height), frame.glyphs)
 
 
