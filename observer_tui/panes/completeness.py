@@ -113,7 +113,8 @@ def draw_gap_figures_box(frame: Frame, width: int, height: int) -> list[Line]:
     for row in view.processes:
         if row.completeness is not None or row.stale_symbols:
             stale = f"  {words('{count} stale', count=row.stale_symbols)}" if row.stale_symbols else ""
-            lines.append(_shard_line(row.name, row.completeness, inner, stale))
+            basis = words("the volume") if row.kind == Track.SCALP else words("what it asked")
+            lines.append(_shard_line(row.name, row.completeness, (basis, stale), inner))
     if frame.is_old:
         lines = [faded(line) for line in lines]
     found = frame.replies.gaps
@@ -167,9 +168,10 @@ def _track_line(frame: Frame, share: TrackShare, width: int) -> Line:
     return fit_line(spans, width)
 
 
-def _shard_line(name: str, share: float | None, width: int, tail: str) -> Line:
-    spans = [Span(" "), cell(name, 9, "label"), cell(share_text(share), 9, share_role(share), "right")]
-    return fit_line([*spans, Span(tail, "warn")], width)
+def _shard_line(name: str, share: float | None, remarks: tuple[str, str], width: int) -> Line:
+    basis, stale = remarks
+    spans = [Span(" "), cell(name, 8, "label"), cell(share_text(share), 8, share_role(share), "right")]
+    return fit_line([*spans, Span("  "), cell(basis, 13, "dim"), Span(stale, "warn")], width)
 
 
 def draw_worst_box(frame: Frame, width: int, height: int) -> list[Line]:
