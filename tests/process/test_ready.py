@@ -45,12 +45,12 @@ class Watched(ChaosSystem):
             return False, f"no answer: {error}"
         return answer.status_code == 200, "; ".join(answer.json().get("failing", []))
 
-    def until_ready(self, wanted: bool, patience_s: float, what: str = "") -> tuple[float, str]:
-        """Wait for a verdict; return how long that took and the reasons."""
+    def until_ready(self, wanted: bool, patience_s: float, what: str = "", words: str = "") -> tuple[float, str]:
+        """Wait for a verdict with such reasons; return how long that took and the reasons."""
         begun_ns = self.monotonic_ns()
-        while (taken := self.readiness())[0] is not wanted:
+        while (taken := self.readiness())[0] is not wanted or not re.search(words, taken[1]):
             took_s = (self.monotonic_ns() - begun_ns) / NS_PER_S
-            assert took_s < patience_s, f"{what}: /ready is not {wanted} within {patience_s} s: {taken[1]}"
+            assert took_s < patience_s, f"{what}: /ready is not {wanted} ({words}) within {patience_s} s: {taken}"
             self.sleep(0.25)
         return (self.monotonic_ns() - begun_ns) / NS_PER_S, taken[1]
 
