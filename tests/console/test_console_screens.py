@@ -10,7 +10,7 @@ import pytest
 from observer_core.clock import NS_PER_S
 from observer_core.messages import Event, TicketUpdate
 from observer_core.view import LeaseView, OverflowRow, SlotRow, SlotView, SystemView
-from observer_tui.feed import LinkFacts, LinkState
+from observer_tui.feed import LinkFacts, LinkState, ReplayFacts
 from observer_tui.glyphs import ASCII, BLOCKS
 from observer_tui.inquiries import ASK_EVERY_NS, question_of
 from observer_tui.lines import text_of
@@ -26,6 +26,15 @@ pytestmark = pytest.mark.console
 SCREENS = Path(__file__).parent / "screens"
 SECONDS = 180
 LIVE = LinkFacts(LinkState.LIVE, "", OPENING_NS, 0.2)
+PLACE = ReplayFacts(
+    at_ns=OPENING_NS + SECONDS * NS_PER_S,
+    first_ns=OPENING_NS - 6_000 * NS_PER_S,
+    last_ns=OPENING_NS + 18_000 * NS_PER_S,
+    speed=4,
+    playing=True,
+    incidents_ns=(OPENING_NS - 4_000 * NS_PER_S, OPENING_NS + 9_000 * NS_PER_S),
+)
+REPLAY = LinkFacts(LinkState.LIVE, "", OPENING_NS, 0.0, PLACE)
 
 
 def troubled(second: float) -> SystemView:
@@ -182,6 +191,15 @@ CASES = {
     "logs-80x24": ((80, 24), UiState(page=Page.LOGS, severe_only=True), view_at, LIVE, BLOCKS),
     "audit-160x48": ((160, 48), UiState(page=Page.AUDIT), view_at, LIVE, BLOCKS),
     "audit-80x24": ((80, 24), UiState(page=Page.AUDIT), view_at, LIVE, BLOCKS),
+    "replay-160x48": ((160, 48), UiState(selected="swing-1"), troubled, REPLAY, BLOCKS),
+    "replay-80x24": ((80, 24), UiState(), view_at, REPLAY, ASCII),
+    "replay-60x15": ((60, 15), UiState(), view_at, replace(REPLAY, replay=replace(PLACE, playing=False)), BLOCKS),
+    "replay-ko-80x24": ((80, 24), UiState(language="ko"), view_at, REPLAY, BLOCKS),
+    "replay-help-160x48": ((160, 48), UiState(page=Page.HELP), view_at, REPLAY, BLOCKS),
+    "not-recorded-80x24": (
+        (80, 24), UiState(), view_at,
+        replace(REPLAY, state=LinkState.STALE, reason="nothing was recorded then: the hub did not run"), BLOCKS,
+    ),
     "help-160x48": ((160, 48), UiState(page=Page.HELP), view_at, LIVE, BLOCKS),
     "help-ko-80x24": ((80, 24), UiState(page=Page.HELP, language="ko"), view_at, LIVE, BLOCKS),
 }  # fmt: skip
