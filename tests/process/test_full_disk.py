@@ -15,6 +15,7 @@ import pytest
 from observer_core.audit.archive import Covered, read_jsonl
 from observer_core.clock import NS_PER_S, SystemClock
 from observer_core.view import DiskRow, ProcessRow, SystemView, WriterRow
+from supervisor.demo import DATABASE_DIRECTORY
 from supervisor.demo_run import DemoRun
 from tests.chaos.control import drop_one_record
 from tests.chaos.kills import kill_and_await, rows_of
@@ -77,6 +78,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Watched]]:
             "logs": run.paths.logs,
             "tokens": run.paths.token_cache,
             "run": run.run_directory,
+            "database": run.directory / DATABASE_DIRECTORY,
         }
         stack: list[object] = []
 
@@ -181,6 +183,20 @@ def test_a_full_archive_volume_holds_up_the_archive_only(start: Callable[..., Wa
     for name in ("logs", "tokens", "run"):
         watched.volumes[name].free()
 
+    balanced(watched)
+    assert gaps_of(watched.run, "disk_full", "journal_fault") == []
+
+
+def test_a_full_database_volume_is_an_outage_of_the_database_only(start: Callable[..., Watched]) -> None:
+    watched = start("database", size_mib=256)
+    volume = watched.volumes["database"]
+    volume.fill()
+    view = watched.until(lambda view: writer(view, "postgres").state == "waiting", "its writer waits")
+    view = watched.until(grows_beyond(collected(view)), "collection goes on")
+    assert writer(view, "jsonl").lag_s < 3
+    assert writer(view, "postgres").note
+    volume.free()
+    watched.until(lambda view: writer(view, "postgres").state == "live", "the database catches up")
     balanced(watched)
     assert gaps_of(watched.run, "disk_full", "journal_fault") == []
 
