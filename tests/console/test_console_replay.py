@@ -17,8 +17,10 @@ from observer_tui.app import ConsoleApp
 from observer_tui.bindings import BINDINGS, belongs
 from observer_tui.drawing_app import ConsoleOptions
 from observer_tui.options import time_of_day
+from observer_tui.plain import print_instant
 from observer_tui.player import Player
 from observer_tui.replay_feed import ReplayFeed, open_recording
+from observer_tui.words import Words
 from tests.fixtures.console_feed import OPENING_NS, ScriptedFeed, SetClock, shard, view_at
 from tests.fixtures.console_pilot import Console
 from tests.fixtures.console_pilot import run as run_live
@@ -173,6 +175,13 @@ def test_a_hole_of_the_recording_says_so(directory: Path) -> None:
         assert console.app.frame.view == recorded_view(175)
 
     replay(directory, body, at="10:44:35")
+
+
+def test_an_instant_that_was_not_recorded_is_not_printed(directory: Path) -> None:
+    printed: list[str] = []
+    feed = open_recording(directory, DAY, time_of_day("10:44:35"), SetClock(0))
+    failure = print_instant(feed, printed.append, as_json=False, words=Words("en"))
+    assert (failure, printed) == ("nothing was recorded then: the hub did not run", [])
 
 
 def test_a_time_and_a_speed_can_be_typed(directory: Path) -> None:
