@@ -12,6 +12,7 @@ import msgspec
 import typer
 
 from observer_core.bus.request import Requester, new_request_id
+from observer_core.cli.completion import processes
 from observer_core.cli.exits import FAILED, exit_codes
 from observer_core.cli.output import duration, size, table
 from observer_core.clock import SystemClock, kst_datetime
@@ -64,7 +65,7 @@ def _symbol_cells(row: SymbolRow) -> tuple[str, ...]:
 
 
 def logs_command(
-    process: Annotated[str, typer.Argument(metavar="NAME", help="Process, or supervisor.")],
+    process: Annotated[str, typer.Argument(metavar="NAME", autocompletion=processes, help="Process, or supervisor.")],
     level: Annotated[str, typer.Option("--level", help="Least level: DEBUG, INFO, WARNING, ERROR.")] = "",
     contains: Contains = "",
     stacks: Annotated[bool, typer.Option("--stacks", help="The stack dumps of a process that hung.")] = False,

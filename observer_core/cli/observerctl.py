@@ -16,6 +16,7 @@ import msgspec
 import typer
 
 from observer_core.bus.request import Requester, new_request_id
+from observer_core.cli import completion
 from observer_core.cli.alerts import app as alerts
 from observer_core.cli.backup import app as backup
 from observer_core.cli.bars import app as bars
@@ -72,7 +73,12 @@ app.command("audit")(audit_command)
 app.add_typer(alerts, name="alerts")
 app.command("pauses")(pauses_command)
 
-Target = Annotated[str, typer.Argument(metavar="NAME", help="Process, as `observerctl status` names it.")]
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", autocompletion=completion.processes, help="Process, as `observerctl status` names it."
+    ),
+]
 Reason = Annotated[str, typer.Option("--reason", help="Why; goes to the audit log.")]
 Operator = Annotated[str, typer.Option("--operator", help="Who you are; your login name by default.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until it is done or has failed.")]
@@ -81,7 +87,8 @@ Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="Longest wait
 
 def main() -> None:
     """Run the command line."""
-    app()
+    completion.prepare()
+    app(prog_name=completion.PROGRAM)
 
 
 def _print_version(asked: bool) -> None:
@@ -95,6 +102,8 @@ def _options(
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
     ] = False,
+    _show_completion: completion.ShowCompletion = None,
+    _install_completion: completion.InstallCompletion = None,
 ) -> None:
     """Take the options that belong to no command."""
 
@@ -178,7 +187,14 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="The findings as
 
 @app.command()
 def explain(
-    subject: Annotated[str, typer.Argument(metavar="SHARD|SYMBOL|GAP", help="Process, symbol code, or gap id.")],
+    subject: Annotated[
+        str,
+        typer.Argument(
+            metavar="SHARD|SYMBOL|GAP",
+            autocompletion=completion.processes,
+            help="Process, symbol code, or gap id.",
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="The explanation as JSON.")] = False,
 ) -> None:
     """Say why a process, a symbol or a gap is in its state, and what to do next."""
