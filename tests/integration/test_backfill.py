@@ -8,19 +8,22 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 import msgspec
 import pytest
 
 from observer_core.audit.archive import _payloads
-from observer_core.clock import SystemClock
-from observer_core.ids import DayNumber, ProcessName, ShardName, TimeNs
+from observer_core.clock import NS_PER_S, SystemClock
+from observer_core.ids import AppKeyOrdinal, DayNumber, ProcessName, ShardName, TimeNs
+from observer_core.kis.rest import open_rest
 from observer_core.kis.simulator.knobs import Knobs
 from observer_core.kis.simulator.server import Addresses, RunningExchange, running
 from observer_core.kis.simulator.venue import VenueOptions
 from observer_core.kis.times import midnight_ns, time_of_day_ns
 from observer_core.messages import Backfill, Event, Gap, GapReason, Record, Track, Trade, decode_batch
+from observer_core.pacing.rate import PATIENCE_S
 from observer_core.quality.backfill import MINUTE_NS, SETTLED_NS, Backlog
 from observer_core.services.assignment import Assignment, write_assignment
 from observer_core.services.context import ChildContext
@@ -28,7 +31,7 @@ from observer_core.services.scalp import _collect
 from observer_core.services.shard import Shard
 from observer_core.settings import Settings, load_settings
 from tests.fixtures.hub import short_directory
-from tests.fixtures.simulated_exchange import set_faults
+from tests.fixtures.simulated_exchange import set_faults, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -36,6 +39,7 @@ SPEED = 40
 TEN_OCLOCK_NS = midnight_ns("20261120") + time_of_day_ns("100000")
 """A Friday; far from both midnights, whenever the test runs."""
 DEADLINE_S = 60.0
+LIMIT_PER_S = 10
 SHARD = ShardName("scalp-0")
 ENDPOINT = "inquire-time-itemchartprice"
 
@@ -120,16 +124,17 @@ def play(directory: Path, scenario: Callable[[Stage], Any], **overrides: str) ->
             ordinary_symbols=40,
             always_open=True,
             speed=SPEED,
+            activity=0.1,
             start_ns=TEN_OCLOCK_NS,
             ledger_path=directory / "ledger.jsonl",
             knobs=Knobs(automatic_vi=False),
         )
         async with running(options, Addresses(), SystemClock()) as exchange:
             settings = _settings(directory, exchange, **overrides)
-            symbols = tuple(listing.code for listing in exchange.venue.exchange.listings[:8])
+            symbols = tuple(listing.code for listing in exchange.venue.exchange.listings[:4])
             write_assignment(
                 settings.paths,
-                Assignment(day=DayNumber(20261120), version=1, swing={}, scalp={SHARD: symbols}, scalp_slots=8),
+                Assignment(day=DayNumber(20261120), version=1, swing={}, scalp={SHARD: symbols}, scalp_slots=4),
             )
             await scenario(Stage(settings, exchange, clock))
 
@@ -198,14 +203,13 @@ def test_minutes_with_a_proved_gap_are_fetched_once_and_are_the_exchanges_own(di
     async def scenario(stage: Stage) -> None:
         seen.append(stage)
         await set_faults(stage.exchange, drop_record_rate=0.2)
-        await live(stage, lambda: len(stage.backfilled()) >= 12)
+        await live(stage, lambda: len(stage.backfilled()) >= 7)
         await set_faults(stage.exchange, drop_record_rate=0.0)
         before = stage.backfilled()
         # Its second life goes on with what the first one left, and asks for no minute twice.
-        until_ns = stage.clock.now_ns() + 3 * MINUTE_NS
-        await live(stage, lambda: stage.clock.now_ns() > until_ns and not _left(stage))
-        assert len(stage.backfilled()) > len(before)
-        assert stage.asked == len(stage.told("gap_backfilled"))
+        await live(stage, lambda: len(stage.backfilled()) > len(before) and not _left(stage))
+        # The end of a life may come between a call and its answer.
+        assert 0 <= stage.asked - len(stage.told("gap_backfilled")) <= 2
 
     play(directory, scenario, OBSERVER_BACKFILL_CALLS_PER_MIN="60")
     (stage,) = seen
@@ -231,6 +235,40 @@ def test_nothing_is_fetched_unless_it_is_asked_for(directory: Path) -> None:
         assert not stage.settings.paths.backfill(SHARD).exists()
 
     play(directory, scenario)
+
+
+def test_a_sweep_that_uses_the_budget_up_goes_first(directory: Path) -> None:
+    """On the same budget as the shards': patience, not rank, serves the lowest class in the end."""
+
+    async def scenario(stage: Stage) -> None:
+        symbols = [listing.code for listing in stage.exchange.venue.exchange.listings[:4]]
+        sweeping, filling = (open_rest(stage.settings, AppKeyOrdinal(0), stage.clock, Random(1)) for _ in range(2))
+        swept = 0
+
+        async def sweep() -> None:
+            nonlocal swept
+            while True:
+                await sweeping.multi_price(symbols)
+                swept += 1
+
+        sweeps = [asyncio.create_task(sweep()) for _ in range(2)]
+        try:
+            await until(lambda: swept >= LIMIT_PER_S)
+            before, asked_ns = swept, stage.clock.monotonic_ns()
+            chart = await filling.minute_chart(symbols[0], stage.clock.now_ns() - MINUTE_NS)
+            waited_s = (stage.clock.monotonic_ns() - asked_ns) / NS_PER_S
+        finally:
+            for one in sweeps:
+                one.cancel()
+            await asyncio.gather(*sweeps, return_exceptions=True)
+            for client in (sweeping, filling):
+                await client.aclose()
+        assert chart.bars
+        assert waited_s >= PATIENCE_S
+        assert swept - before >= PATIENCE_S * LIMIT_PER_S * 0.7
+        assert stage.exchange.venue.counters.rest_limit_refusals == 0
+
+    play(directory, scenario, KIS_REST_LIMIT_PER_S=str(LIMIT_PER_S))
 
 
 def test_a_broker_that_refuses_costs_a_warning_and_not_the_stream(directory: Path) -> None:
