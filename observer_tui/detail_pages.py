@@ -18,6 +18,8 @@ from observer_tui.ui_state import GAP_TABLES
 _TALL = 30
 _FIGURES = 58
 """Width of the figures beside the gaps."""
+_GAPS_WIDE = 140
+"""Width from which a row of the gaps stands whole beside them."""
 
 
 def place_process(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
@@ -119,7 +121,7 @@ _GAP_TABLES: dict[str, Draw] = dict(
 
 def place_gaps(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
     """Return the gaps and how complete the day is; a small screen shows one of the three tables."""
-    if width < WIDE or height < _TALL:
+    if width < _GAPS_WIDE or height < _TALL:
         figures_height = max(5, height // 3)
         rest, name = height - figures_height, frame.ui.gap_table
         return [

@@ -46,18 +46,21 @@ def by_volume(tallies: Mapping[str, Tally]) -> Measure:
 def by_time(gaps: Iterable[Span], symbols: Iterable[str], from_ns: int, until_ns: int) -> Measure:
     """Return the share of a period in which the symbols were observed; overlapping gaps count once."""
     wanted = sorted(set(symbols))
-    length_ns = until_ns - from_ns
-    if length_ns <= 0 or not wanted:
+    if until_ns <= from_ns or not wanted:
         return Measure(None, {})
-    spans: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    own: dict[str, list[Span]] = defaultdict(list)
     for gap in gaps:
-        start, end = max(gap.from_ns, from_ns), min(until_ns if gap.until_ns is None else gap.until_ns, until_ns)
-        if start < end:
-            for symbol in gap.symbols:
-                spans[symbol].append((start, end))
-    missing = {symbol: _length_ns(spans.get(symbol, [])) for symbol in wanted}
-    by_symbol = {symbol: 100.0 * (1 - lost_ns / length_ns) for symbol, lost_ns in missing.items()}
+        for symbol in gap.symbols:
+            own[symbol].append(gap)
+    by_symbol = {symbol: observed_share(own.get(symbol, ()), from_ns, until_ns) for symbol in wanted}
     return Measure(sum(by_symbol.values()) / len(by_symbol), by_symbol)
+
+
+def observed_share(gaps: Iterable[Span], from_ns: int, until_ns: int) -> float:
+    """Return the share of a period that lies in none of the gaps, which are of one symbol; the period has a length."""
+    parts = [(max(gap.from_ns, from_ns), until_ns if gap.until_ns is None else gap.until_ns) for gap in gaps]
+    lost_ns = _length_ns((start, min(end, until_ns)) for start, end in parts)
+    return 100.0 * (1 - lost_ns / (until_ns - from_ns))
 
 
 def by_answers(asked: int, answered: int) -> float | None:
@@ -65,7 +68,7 @@ def by_answers(asked: int, answered: int) -> float | None:
     return 100.0 * answered / asked if asked else None
 
 
-def _length_ns(spans: list[tuple[int, int]]) -> int:
+def _length_ns(spans: Iterable[tuple[int, int]]) -> int:
     total = reached = 0
     for start, end in sorted(spans):
         total += max(0, end - max(start, reached))

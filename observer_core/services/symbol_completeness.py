@@ -15,7 +15,7 @@ from observer_core.market.calendar import Calendar
 from observer_core.market.sessions import KRX
 from observer_core.messages import GapReason, Track
 from observer_core.paths import Paths
-from observer_core.quality.completeness import Measure, by_time
+from observer_core.quality.completeness import Measure, by_time, observed_share
 from observer_core.quality.continuity import Tally
 from observer_core.services.assignment import read_assignment
 from observer_core.services.calendar_watch import CalendarWatch
@@ -144,9 +144,10 @@ class DayCompleteness:
     def _by_time(self, symbol: str) -> SymbolCompleteness | None:
         if symbol not in self._swept:
             return None
-        outages = self._outages[Track.SWING].get(symbol, ())
-        share = by_time(outages, (symbol,), self._from_ns, self._until_ns).by_symbol
-        return SymbolCompleteness(symbol=symbol, track=Track.SWING, percent=share.get(symbol), basis="time")
+        percent = None
+        if self._until_ns > self._from_ns:
+            percent = observed_share(self._outages[Track.SWING].get(symbol, ()), self._from_ns, self._until_ns)
+        return SymbolCompleteness(symbol=symbol, track=Track.SWING, percent=percent, basis="time")
 
 
 def _overlap(gap: GapLine, other: GapLine) -> bool:

@@ -182,6 +182,7 @@ CASES = {
     "slots-160x48": ((160, 48), UiState(page=Page.SLOTS, symbol="100030"), slotted, LIVE, BLOCKS),
     "slots-80x24": ((80, 24), UiState(page=Page.SLOTS), slotted, LIVE, BLOCKS),
     "gaps-160x48": ((160, 48), UiState(page=Page.GAPS), troubled, LIVE, BLOCKS),
+    "gaps-120x40": ((120, 40), UiState(page=Page.GAPS), troubled, LIVE, BLOCKS),
     "gaps-symbols-80x24": ((80, 24), UiState(page=Page.GAPS, gap_table="symbols"), troubled, LIVE, ASCII),
     "gaps-days-60x15": ((60, 15), UiState(page=Page.GAPS, gap_table="days"), troubled, LIVE, BLOCKS),
     "gaps-ko-160x48": (
