@@ -6,7 +6,6 @@ Exit codes: 0 all is well; 1 damaged, missing, old or failed; 2 wrong usage; 3 t
 import json
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -125,9 +124,11 @@ def drill_command(store: Path, day: int | None, days_allowed: int, examine: Exam
         examine=examine,
         on_progress=manner.progress(),
     )
-    with suppress(OSError):
-        # A store that is only read is drilled all the same.
+    try:
         leave_mark(store, drilled, manner.clock.now_ns())
+    except OSError as error:
+        # A store that can only be read is drilled all the same.
+        print(f"the outcome is not noted in {store}: {error.strerror}", file=sys.stderr)
     counted = f"{drilled.rows:,} records counted in {drilled.files_examined} archive files"
     what = f"{drilled.files} files, {drilled.total_bytes:,} bytes restored and compared"
     line = f"{'GREEN' if drilled.green else 'RED'}: drill of {drilled.day or 'nothing'}: {what}"

@@ -248,6 +248,11 @@ def test_the_server_knows_of_drills_by_the_next_pull_and_of_its_own_at_once(serv
     assert mark is not None
     assert (mark.drilled_day, mark.problems) == (DAY, ())
     assert backup_view(server.paths).drilled_by == mark.machine
+    # Where nothing can be noted, it is drilled all the same.
+    (server.pc / "receipts").rename(server.pc / "kept")
+    (server.pc / "receipts").touch()
+    drilled = server.run("drill", "--store", str(server.pc), "--day", str(DAY))
+    assert (drilled.returncode, "the outcome is not noted" in drilled.stderr) == (0, True)
     # A red one on the server itself: the newer word counts, whoever said it.
     assert server.run("drill", "--store", str(server.paths.backups), "--max-age", "2").returncode == 1
     view = backup_view(server.paths)

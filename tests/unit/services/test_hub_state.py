@@ -3,9 +3,12 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from observer_core.archive.day_retention import ArchivedDay
+from observer_core.ids import DayNumber
 from observer_core.messages import Event, ServiceStatus, TicketUpdate
 from observer_core.services.hub_rows import Backlog, ProcessReading
 from observer_core.services.hub_state import HubState
+from observer_core.services.hub_upkeep import retention_view
 from observer_core.view import ProcessRow, SystemView, WriterRow, apply, follows
 from tests.fixtures.views import at, blank_view, report, shard_says, tree, writer_says
 
@@ -24,6 +27,25 @@ def test_nothing_happened_is_no_delta_but_a_heartbeat_a_second() -> None:
     assert [state.advance(at(quarter / 4)) is not None for quarter in range(1, 9)] == [False] * 3 + [True] + [
         False
     ] * 3 + [True]
+
+
+def test_retention_travels_when_it_changes_and_with_its_age_now_and_then() -> None:
+    state = HubState(blank_view())
+    first = state.advance(at(0))
+    assert first is not None
+    assert first.retention is None
+    sent = []
+    for second in range(1, 15):
+        day = 20260720 if second < 3 else 20260721
+        state.seen.retention = retention_view([ArchivedDay(day=DayNumber(day), sealed_bytes=7)], at(second))
+        before, delta = state.view, state.advance(at(second))
+        assert delta is not None
+        assert apply(before, delta) == state.view
+        if delta.retention is not None:
+            sent.append((second, delta.retention.days[0].day))
+    assert sent == [(1, 20260720), (3, 20260721), (8, 20260721), (13, 20260721)]
+    assert state.view.retention is not None
+    assert state.view.retention.as_of_ns == at(13)
 
 
 def test_a_process_without_a_word_of_its_own_is_shown_as_unknown() -> None:
