@@ -389,65 +389,10 @@ ProcessStatus: TypeAlias = ShardStatus | WriterStatus | ServiceStatus
 StatusMessage: TypeAlias = ProcessStatus | SlotStatus
 
 
-class ProcessReport(_Message, frozen=True, kw_only=True, tag="process"):
-    """The supervisor's own knowledge of one child."""
-
-    name: str
-    kind: str
-    """"swing", "scalp", "writer", "hub", "maintenance", "exchange", "database"."""
-    state: str
-    """A `supervisor.states.State` value."""
-    pid: int | None
-    started_ns: int | None
-    restarts: int
-    last_exit: str = ""
-    """Cause of the last death in words, "" when it never died."""
-    next_start_ns: int | None = None
-    generation: int = 0
-    """Grows with every start; a command that carries an older one acts on a stale screen and is refused."""
-    deaths: tuple[tuple[int, str, str], ...] = ()
-    """The newest deaths, newest last: (wall-clock ns, cause, sentence)."""
-    deaths_by_cause: dict[str, int] = {}
-    """How often each cause stands in the tally of the last hundred deaths."""
-
-
-class TreeReport(_Message, frozen=True, kw_only=True, tag="tree"):
-    """All children; sent by the supervisor on every change and once a second."""
-
-    as_of_ns: int
-    supervisor_pid: int
-    started_ns: int
-    processes: tuple[ProcessReport, ...]
-
-
-class TicketUpdate(_Message, frozen=True, kw_only=True, tag="ticket"):
-    """Progress of a command."""
-
-    ticket: str
-    state: str
-    """"accepted", "running", "done", "failed", "refused"."""
-    text: str
-    at_ns: int
-    verb: str = ""
-    target: str = ""
-    who: str = ""
-    reason: str = ""
-
-
-class SupervisorEvent(_Message, frozen=True, kw_only=True, tag="notice"):
-    """Something that happened in the tree, for the event log."""
-
-    event: Event
-
-
-SupervisorMessage: TypeAlias = TreeReport | TicketUpdate | SupervisorEvent
-
-
 _encoder = msgspec.msgpack.Encoder()
 _batch_decoder = msgspec.msgpack.Decoder(Batch)
 _candidates_decoder = msgspec.msgpack.Decoder(Candidates)
 _status_decoder: msgspec.msgpack.Decoder[StatusMessage] = msgspec.msgpack.Decoder(StatusMessage)
-_supervisor_decoder: msgspec.msgpack.Decoder[SupervisorMessage] = msgspec.msgpack.Decoder(SupervisorMessage)
 
 _Decoded = TypeVar("_Decoded")
 
@@ -478,11 +423,6 @@ def decode_status(raw: bytes) -> StatusMessage:
 def decode_candidates(raw: bytes) -> Candidates:
     """Decode what a sweeping shard proposes."""
     return decode_with(_candidates_decoder, raw)
-
-
-def decode_supervisor_message(raw: bytes) -> SupervisorMessage:
-    """Decode what the supervisor writes to the hub."""
-    return decode_with(_supervisor_decoder, raw)
 
 
 OBSERVATIONS: frozenset[type[Record]] = frozenset({Trade, Quote, Book})

@@ -9,9 +9,10 @@ from typing import TypeAlias
 import msgspec
 
 from observer_core.details import AuditTail, GapList, LogTail, RateHistory, SymbolColumns, SymbolDetail
-from observer_core.messages import Event, TicketUpdate, decode_with
+from observer_core.messages import Event, decode_with
 from observer_core.slot_messages import OverflowRow as OverflowRow
 from observer_core.slot_messages import SlotRow as SlotRow
+from observer_core.tree_messages import TicketUpdate
 
 PROTOCOL_MAJOR = 1
 PROTOCOL_MINOR = 1

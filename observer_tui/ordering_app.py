@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from observer_core.clock import Clock
-from observer_core.messages import TicketUpdate
+from observer_core.tree_messages import TicketUpdate
 from observer_core.view import SystemView
 from observer_tui.drawing_app import ConsoleOptions, DrawingApp
 from observer_tui.errands import (

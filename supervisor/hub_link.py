@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Iterable
 
 from observer_core.errors import MalformedMessage
-from observer_core.messages import Event, ProcessReport, SupervisorEvent, TicketUpdate, TreeReport, encode
+from observer_core.messages import Event, encode
 from observer_core.orders import Order, decode_order
 from observer_core.pipes import FrameBuffer, Outbox, read_available
+from observer_core.tree_messages import ProcessReport, SupervisorEvent, TicketUpdate, TreeReport
 from supervisor.orders import Answer, Moment, Notice
 from supervisor.policy import Child
 from supervisor.states import State

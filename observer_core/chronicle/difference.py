@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from observer_core.messages import Event, TicketUpdate
+from observer_core.messages import Event
+from observer_core.tree_messages import TicketUpdate
 from observer_core.view import EVENTS_KEPT, Delta, ProcessRow, SystemView, WriterRow, apply
 
 _Row = TypeVar("_Row")

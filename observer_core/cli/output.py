@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from observer_core.clock import NS_PER_S, kst_datetime
 from observer_core.http.verdict import Problem, verdict
-from observer_core.messages import TicketUpdate
+from observer_core.tree_messages import TicketUpdate
 from observer_core.view import BackupView, ProcessRow, SystemView, TaskRow, WriterRow
 
 STALE_AFTER_S = 2.0

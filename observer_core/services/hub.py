@@ -23,16 +23,7 @@ from observer_core.errors import LinkError, MalformedMessage, ProcessError
 from observer_core.exit_codes import ExitCode
 from observer_core.http.server import views_over_http
 from observer_core.market.sessions import Phase, phase_at
-from observer_core.messages import (
-    Event,
-    ServiceStatus,
-    SupervisorEvent,
-    TicketUpdate,
-    TreeReport,
-    decode_status,
-    decode_supervisor_message,
-    encode,
-)
+from observer_core.messages import Event, ServiceStatus, decode_status, encode
 from observer_core.orders import Order
 from observer_core.pipes import FrameBuffer, read_available, write_frame
 from observer_core.services.alerts import AlertDesk
@@ -55,6 +46,7 @@ from observer_core.services.hub_state import HubState
 from observer_core.services.hub_upkeep import read_upkeep
 from observer_core.services.symbol_completeness import completeness_by_files
 from observer_core.services.symbol_owners import symbol_owners
+from observer_core.tree_messages import SupervisorEvent, TicketUpdate, TreeReport, decode_supervisor_message
 from observer_core.view import Answer, GapView, MarketView, SystemView
 
 logger = logging.getLogger(__name__)

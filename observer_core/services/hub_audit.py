@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from observer_core.clock import kst_datetime
-from observer_core.messages import TicketUpdate
 from observer_core.services.hub_leases import Peer
+from observer_core.tree_messages import TicketUpdate
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,8 @@ from collections import deque
 from typing import NamedTuple
 
 from observer_core.clock import NS_PER_S, kst_datetime
-from observer_core.messages import ProcessReport, ProcessStatus, ServiceStatus, ShardStatus, WriterStatus
+from observer_core.messages import ProcessStatus, ServiceStatus, ShardStatus, WriterStatus
+from observer_core.tree_messages import ProcessReport
 from observer_core.view import ProcessRow, WriterRow
 
 SILENT_AFTER_NS = 3 * NS_PER_S

@@ -12,14 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from observer_core.clock import NS_PER_S
-from observer_core.messages import (
-    Event,
-    ProcessStatus,
-    StatusMessage,
-    TicketUpdate,
-    TreeReport,
-    WriterStatus,
-)
+from observer_core.messages import Event, ProcessStatus, StatusMessage, WriterStatus
 from observer_core.services.hub_rows import (
     Backlog,
     ProcessReading,
@@ -30,6 +23,7 @@ from observer_core.services.hub_rows import (
 )
 from observer_core.services.hub_slots import SlotBoard
 from observer_core.slot_messages import SlotStatus
+from observer_core.tree_messages import TicketUpdate, TreeReport
 from observer_core.view import (
     EVENTS_KEPT,
     TICKETS_KEPT,

@@ -19,7 +19,8 @@ from typing import NamedTuple
 import zmq
 
 from observer_core.bus.view_link import VIEW_TOPIC
-from observer_core.messages import Event, SupervisorEvent
+from observer_core.messages import Event
+from observer_core.tree_messages import SupervisorEvent
 from tests.bench.figures import Figure
 from tests.fixtures.hub import CLOCK, short_directory
 from tests.fixtures.hub_stage import HubStage

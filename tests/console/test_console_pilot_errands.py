@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from observer_core.messages import TicketUpdate
+from observer_core.tree_messages import TicketUpdate
 from observer_core.view import AlertRow, Command
 from observer_tui.ui_state import Page
 from tests.fixtures.console_feed import OPENING_NS, shard, view_at

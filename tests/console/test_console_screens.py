@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from observer_core.clock import NS_PER_S
-from observer_core.messages import Event, TicketUpdate
+from observer_core.messages import Event
+from observer_core.tree_messages import TicketUpdate
 from observer_core.view import LeaseView, OverflowRow, SlotRow, SlotView, SystemView
 from observer_tui.feed import LinkFacts, LinkState, ReplayFacts
 from observer_tui.glyphs import ASCII, BLOCKS

@@ -20,8 +20,9 @@ from observer_core.errors import LinkError
 from observer_core.exit_codes import ExitCode
 from observer_core.ids import Epoch, Seq, ShardName, SinkName
 from observer_core.journal.format import Position
-from observer_core.messages import Batch, Event, Gap, Record, SupervisorEvent, TicketUpdate, Track, encode
+from observer_core.messages import Batch, Event, Gap, Record, Track, encode
 from observer_core.paths import socket_path
+from observer_core.tree_messages import SupervisorEvent, TicketUpdate
 from observer_core.view import GetTicket, GetView, Hello, SystemView, decode_answer
 from tests.fixtures.hub import (
     SUPERVISOR_PID,

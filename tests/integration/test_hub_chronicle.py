@@ -14,7 +14,8 @@ from observer_core.chronicle.reader import RecordedDay
 from observer_core.clock import kst_datetime, kst_day
 from observer_core.errors import ChronicleError
 from observer_core.exit_codes import ExitCode
-from observer_core.messages import Event, SupervisorEvent
+from observer_core.messages import Event
+from observer_core.tree_messages import SupervisorEvent
 from observer_core.view import SystemView
 from tests.fixtures.hub import CLOCK, HubProcess, process_report, short_directory, tree_of, until
 from tests.fixtures.terminal import ROOT

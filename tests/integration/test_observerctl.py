@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from observer_core.clock import NS_PER_S
-from observer_core.messages import TicketUpdate
+from observer_core.tree_messages import TicketUpdate
 from tests.fixtures.hub import CLOCK, HubProcess, process_report, short_directory, tree_of, until
 
 pytestmark = pytest.mark.integration

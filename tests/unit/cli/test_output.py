@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from observer_core.cli.output import backup_line, duration, size, status_lines, table, ticket_line
-from observer_core.messages import Event, TicketUpdate
+from observer_core.messages import Event
+from observer_core.tree_messages import TicketUpdate
 from observer_core.view import BackupView, BudgetRow, DiskRow, GapView, LeaseView, WriterRow
 from tests.fixtures.views import NOW_NS, at, blank_view, row
 

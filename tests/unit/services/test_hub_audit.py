@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from observer_core.messages import TicketUpdate
 from observer_core.services.hub_audit import AUDIT_FILE, AuditTrail, lease_line, ticket_line
 from observer_core.services.hub_leases import Peer
+from observer_core.tree_messages import TicketUpdate
 from tests.fixtures.views import NOW_NS
 
 LEE = Peer(uid=1000, gid=1000, pid=50)

@@ -5,10 +5,11 @@ from hypothesis import strategies as st
 
 from observer_core.archive.day_retention import ArchivedDay
 from observer_core.ids import DayNumber
-from observer_core.messages import Event, ServiceStatus, TicketUpdate
+from observer_core.messages import Event, ServiceStatus
 from observer_core.services.hub_rows import Backlog, ProcessReading
 from observer_core.services.hub_state import HubState
 from observer_core.services.hub_upkeep import retention_view
+from observer_core.tree_messages import TicketUpdate
 from observer_core.view import ProcessRow, SystemView, WriterRow, apply, follows
 from tests.fixtures.views import at, blank_view, report, shard_says, tree, writer_says
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from observer_core.messages import SupervisorEvent, TicketUpdate, TreeReport, decode_supervisor_message, encode
+from observer_core.messages import encode
 from observer_core.orders import Order, Verb
 from observer_core.pipes import FrameBuffer, open_pipe, read_available, write_frame
+from observer_core.tree_messages import SupervisorEvent, TicketUpdate, TreeReport, decode_supervisor_message
 from supervisor.hub_link import HubLink, supervisor_event, tree_report
 from supervisor.orders import Notice
 from tests.fixtures.histories import History
