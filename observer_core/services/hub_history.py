@@ -30,10 +30,11 @@ class _Watched:
             self.errors_total = None if self.errors_total is None else 0
         if row.pid is not None:
             self.window.add(row.as_of_ns, (row.records_total, row.bytes_total))
-        errors = None if self.errors_total is None else float(max(0, row.errors_total - self.errors_total))
+        # At first sight, what the view counts as new: errors from before this hub are none of this second.
+        fresh = row.errors_minute if self.errors_total is None else max(0, row.errors_total - self.errors_total)
         self.errors_total = row.errors_total
         records, written = (0.0, 0.0) if row.pid is None else self._rates(now_ns)
-        self.course.append(Point(records, errors, written, row.lag))
+        self.course.append(Point(records, float(fresh), written, row.lag))
 
     def _rates(self, now_ns: int) -> tuple[float | None, float | None]:
         return self.window.per_second(0, now_ns), self.window.per_second(1, now_ns)

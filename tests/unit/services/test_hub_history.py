@@ -1,5 +1,7 @@
 """What the hub remembers for consoles that come later, and what such a console makes of it."""
 
+from msgspec.structs import replace
+
 from observer_core.clock import NS_PER_S
 from observer_core.messages import encode
 from observer_core.rates import Course
@@ -35,6 +37,15 @@ def test_every_process_has_a_point_for_every_second() -> None:
     assert swing[0].records is None
     assert abs((swing[-1].records or 0) - SWING_RECORDS_PER_S[2]) < 1
     assert swing[-1].errors == 0.0
+
+
+def test_errors_of_a_process_that_is_seen_for_the_first_time_are_those_the_view_counts_as_new() -> None:
+    keeper = HistoryKeeper()
+    (row, *_) = processes(0)
+    for second, (total, minute) in enumerate([(502, 2), (503, 3)]):
+        keeper.observe([replace(row, errors_total=total, errors_minute=minute)], at(second))
+    (history,) = keeper.answer().processes
+    assert [point.errors for point in Course(history.columns)] == [2.0, 1.0]
 
 
 def test_missed_seconds_are_blank_and_processes_that_left_are_forgotten() -> None:
