@@ -1,6 +1,7 @@
 """`observerctl explain SHARD|SYMBOL|GAP`: why something is in its state and what to do next.
 
-Processes are explained by the hub's view; symbols and gaps by the files, so these two need no running system.
+Processes are explained by the hub's view; symbols and gaps by the files, so these two need no running system. Where a
+hub runs, why a symbol stands as it does is its word: the console and this command must not contradict each other.
 """
 
 import os
@@ -11,6 +12,7 @@ import msgspec
 from observer_core.bus.request import Requester, new_request_id
 from observer_core.cli.explanations import explain_gap, explain_process, explain_symbol, newest_word
 from observer_core.clock import Clock, SystemClock
+from observer_core.details import SymbolDetail
 from observer_core.errors import LinkError, ObserverError
 from observer_core.http.symbols import SYMBOL_FORM, symbol_status
 from observer_core.ids import DayNumber
@@ -19,12 +21,12 @@ from observer_core.messages import GapReason
 from observer_core.paths import Paths
 from observer_core.quality.backfill import MINUTE_NS
 from observer_core.services.hub_archive import BackfillArchive, BackfillLine, GapArchive, GapLine
-from observer_core.services.symbol_completeness import completeness_by_files
+from observer_core.services.symbol_completeness import completeness_by_files, newest_gaps
 from observer_core.services.symbol_owners import symbol_owners
 from observer_core.services.universe_files import cached_listings, newest_universe
 from observer_core.services.universe_listings import parse_listings
 from observer_core.settings import load_client_settings
-from observer_core.view import GetView, SystemView
+from observer_core.view import GetSymbol, GetView, SystemView
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +61,9 @@ def _explanation(paths: Paths, subject: str, clock: Clock) -> tuple[str, list[st
     if SYMBOL_FORM.fullmatch(subject):
         status = symbol_status(paths.data, subject, symbol_owners(paths)(subject), "1m", now_ns)
         status = msgspec.structs.replace(status, completeness=completeness_by_files(paths, clock)(subject))
-        return "symbol", explain_symbol(newest_universe(paths), status, _listing(paths, subject))
+        standing = _standing(paths, subject, clock)
+        gaps = [] if standing else _open_gaps(paths.data, subject, now_ns)
+        return "symbol", explain_symbol(newest_universe(paths), status, _listing(paths, subject), standing, gaps)
     gaps = _gap_records(paths.data, subject, now_ns)
     if gaps:
         gap = newest_word(gaps)
@@ -77,9 +81,25 @@ def _view(paths: Paths, clock: Clock) -> SystemView:
     return answer.view
 
 
+def _standing(paths: Paths, symbol: str, clock: Clock) -> SymbolDetail | None:
+    """Return what the hub says of a symbol; None when none runs, or it does not know the symbol."""
+    try:
+        with Requester(paths.viewer_endpoint, clock) as requester:
+            return requester.ask(GetSymbol(request_id=new_request_id(), code=symbol)).symbol
+    except LinkError:
+        return None
+
+
+def _open_gaps(archive: Path, symbol: str, now_ns: int) -> list[GapLine]:
+    """Return the open gap records of today that cover a symbol, newest first."""
+    newest = newest_gaps(GapArchive(archive).read_all(now_ns)).values()
+    found = [gap for gap in newest if gap.until_ns is None and symbol in gap.symbols]
+    return sorted(found, key=lambda gap: gap.from_ns, reverse=True)
+
+
 def _gap_records(archive: Path, gap_id: str, now_ns: int) -> list[GapLine]:
     """Return the records of a gap in the archive of the Korean day."""
-    return [line for line in GapArchive(archive).read(now_ns) if line.gap_id == gap_id]
+    return [line for line in GapArchive(archive).read_all(now_ns) if line.gap_id == gap_id]
 
 
 def _fetched(archive: Path, gap: GapLine, now_ns: int) -> list[BackfillLine]:

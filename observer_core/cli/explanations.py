@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from observer_core.cli.output import duration
 from observer_core.clock import NS_PER_S, kst_datetime
+from observer_core.details import SymbolDetail, Why
 from observer_core.http.readiness import readiness
 from observer_core.http.symbols import SymbolCompleteness, SymbolStatus
 from observer_core.market.listings import Listing
@@ -35,7 +36,7 @@ _GAPS: dict[str, tuple[str, str]] = {
     GapReason.RESTART: ("the collecting process was down", "observerctl explain {shard}: why it was restarted"),
     GapReason.STREAM_CUT: ("the stream was disconnected", "it reconnects within the connect budget by itself"),
     GapReason.CALL_FAILED: ("a sweep call failed or lacked these symbols", "the next sweep asks them again by itself"),
-    GapReason.PAUSED: ("an operator paused the shard", "observerctl resume {shard} --reason …, when it is over"),
+    GapReason.PAUSED: ("an operator paused the shard", "observerctl resume {shard} --reason …"),
     GapReason.NOT_SUBSCRIBED: ("the broker did not confirm the registration", "see the shard's log for the code"),
     GapReason.JOURNAL_FAULT: (
         "the journal could not be written, or its tail was damaged",
@@ -49,6 +50,17 @@ _GAPS: dict[str, tuple[str, str]] = {
     GapReason.CONTINUITY: ("the exchange counted trades that never arrived", "compare with the broker's minute bars"),
     GapReason.STALE: ("nothing new of these symbols although they should trade", "observerctl explain {shard}"),
     GapReason.OFF_BOOK: ("block or basket trades, which no stream carries", NOTHING_TO_DO),
+}
+
+_WORTH_A_LOOK_WHEN_OVER = frozenset({GapReason.CONTINUITY, GapReason.JOURNAL_FAULT})
+"""What is missing stays missing, or something may still be damaged."""
+
+_SYMBOL_STEPS = {
+    Why.PAUSED: "observerctl resume {shard} --reason …",
+    Why.UNKNOWN: "wait a sweep: the hub has just begun to watch",
+    Why.GAP: "observerctl explain {shard}",
+    Why.SHARD: "observerctl explain {shard}",
+    Why.FEED: "observerctl logs {shard}",
 }
 
 
@@ -81,8 +93,22 @@ def _collecting(row: ProcessRow, view: SystemView, now_ns: int) -> str:
     return f"market {view.market.phase}; {row.symbols} symbols{stale}; newest record {age}; {row.open_gaps} gaps open"
 
 
-def explain_symbol(universe: Universe | None, status: SymbolStatus, listing: Listing | None) -> list[str]:
-    """Return whether a symbol is collected, by whom, how fresh it is, and if not, which rule dropped it."""
+def explain_symbol(
+    universe: Universe | None,
+    status: SymbolStatus,
+    listing: Listing | None,
+    standing: SymbolDetail | None = None,
+    open_gaps: Sequence[GapLine] = (),
+) -> list[str]:
+    """Return whether a symbol is collected, by whom, how fresh it is, and if not, which rule dropped it.
+
+    Args:
+        universe: the newest one; None = there is none.
+        status: what the files say.
+        listing: of the newest listing files.
+        standing: what the hub says, and so the console; None = no hub answers, or it does not know the symbol.
+        open_gaps: the open gap records that cover it, by the files; looked at only without `standing`.
+    """
     symbol = status.symbol
     if universe is None:
         return [f"{symbol}: there is no universe yet", "next: observerctl explain maintenance"]
@@ -100,8 +126,20 @@ def explain_symbol(universe: Universe | None, status: SymbolStatus, listing: Lis
     silent = [shard for shard in status.shards if shard not in {value.shard for value in status.last}]
     lines += [f"{shard}: nothing in the end of its live archive file" for shard in silent]
     lines += [_completeness(figure) for figure in status.completeness]
-    step = f"observerctl explain {silent[0]}" if silent else NOTHING_TO_DO
-    return [*lines, f"next: {step}"]
+    if standing is not None:
+        return [*lines, *standing.reasons, f"next: {_step_of(standing)}"]
+    lines.append("no hub answers: this is what the files say")
+    lines += [f"open gap: {gap.reason} since {kst_datetime(gap.from_ns):%H:%M:%S}" for gap in open_gaps]
+    asked = [gap.gap_id for gap in open_gaps] + silent
+    return [*lines, f"next: {f'observerctl explain {asked[0]}' if asked else NOTHING_TO_DO}"]
+
+
+def _step_of(standing: SymbolDetail) -> str:
+    step = _SYMBOL_STEPS.get(Why(standing.why), NOTHING_TO_DO)
+    if step == NOTHING_TO_DO and standing.open_gaps:
+        # Seen a moment ago, and yet a gap is open: the pause or cut is younger than what counts as late.
+        step = _SYMBOL_STEPS[Why.GAP]
+    return step.format(shard=standing.shards[-1] if standing.shards else "maintenance")
 
 
 def _completeness(figure: SymbolCompleteness) -> str:
@@ -146,6 +184,7 @@ def explain_gap(gap: GapLine, fetched: Sequence[BackfillLine] = ()) -> list[str]
         lines.append(f"detail: {gap.detail}")
     if fetched:
         lines.append(_fetched(fetched))
+    if fetched or (gap.until_ns is not None and gap.reason not in _WORTH_A_LOOK_WHEN_OVER):
         step = NOTHING_TO_DO
     return [*lines, f"next: {step.format(shard=_shard_of(gap.gap_id))}"]
 

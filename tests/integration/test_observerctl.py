@@ -1,18 +1,24 @@
 """observerctl as a program, against a real hub: output, exit codes, orders, start-up time."""
 
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from observer_core.bus.status import StatusSender
 from observer_core.clock import NS_PER_S
+from observer_core.details import Why
 from observer_core.tree_messages import TicketUpdate
-from tests.fixtures.hub import CLOCK, HubProcess, process_report, short_directory, tree_of, until
+from observer_core.view import GetSymbol
+from tests.fixtures.hub import CLOCK, HubProcess, process_report, shard_status, short_directory, tree_of, until
+from tests.fixtures.universe_stage import write_stage
 
 pytestmark = pytest.mark.integration
 
@@ -35,10 +41,9 @@ def environment(run_directory: Path) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "OBSERVER_RUN_DIR": str(run_directory), "TERM": "dumb"}
 
 
-def observerctl(hub: HubProcess, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        arguments(*words), env=environment(hub.paths.run), capture_output=True, text=True, timeout=30, check=False
-    )
+def observerctl(hub: HubProcess, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    env = {**environment(hub.paths.run), **variables}
+    return subprocess.run(arguments(*words), env=env, capture_output=True, text=True, timeout=30, check=False)
 
 
 def test_status_as_json_has_the_documented_names_and_needs_no_credentials(hub: HubProcess) -> None:
@@ -192,3 +197,31 @@ def test_explain_says_why_and_what_next_and_knows_what_it_does_not_know(hub: Hub
     hub.kill()
     gone = observerctl(hub, "explain", "swing-0")
     assert (gone.returncode, "Traceback" in gone.stderr) == (3, False)
+
+
+def pause_of(hub: HubProcess) -> str:
+    """Let the hub see a universe whose shard was paused; return one of its symbols."""
+    code = write_stage(hub.paths, 20)[0]
+    numbers = itertools.count(1)
+    with closing(StatusSender(hub.paths.status_endpoint)) as sender, hub.viewer() as viewer:
+
+        def shown_as_paused() -> bool:
+            # Again and again: what is sent before the link stands is lost.
+            sender.send(shard_status("swing-0", next(numbers), state="paused", sweep_s=3.0))
+            shown = viewer.ask(GetSymbol(request_id="d", code=code)).symbol
+            return shown is not None and shown.why == Why.PAUSED
+
+        until(shown_as_paused, "the pause is seen")
+    return code
+
+
+def test_explain_says_of_a_symbol_what_the_console_says(hub: HubProcess) -> None:
+    code = pause_of(hub)
+    done = observerctl(hub, "explain", code, OBSERVER_DATA_DIR=str(hub.paths.data))
+    assert (done.returncode, done.stderr) == (0, "")
+    with hub.viewer() as viewer:
+        shown = viewer.ask(GetSymbol(request_id="d", code=code)).symbol
+    assert shown is not None
+    assert shown.reasons[0] == "its shard swing-0 was paused by an operator"
+    assert shown.reasons[0] in done.stdout.splitlines()
+    assert done.stdout.splitlines()[-1] == "next: observerctl resume swing-0 --reason …"

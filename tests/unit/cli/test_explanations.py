@@ -5,6 +5,7 @@ import pytest
 
 from observer_core.cli.explanations import explain_gap, explain_process, explain_symbol, newest_word
 from observer_core.clock import kst_datetime
+from observer_core.details import SymbolDetail, Why
 from observer_core.http.symbols import LastValue, SymbolStatus
 from observer_core.ids import DayNumber
 from observer_core.market.listings import Listing
@@ -76,6 +77,44 @@ def test_a_silent_symbol_points_to_its_shard() -> None:
     )
 
 
+def standing(why: Why, *open_gaps: str) -> SymbolDetail:
+    """Return what a hub says of a symbol."""
+    return SymbolDetail(
+        code="005930", name="Samsung", board="kospi", shards=("scalp-0", "swing-1"), flags=0, why=why,
+        reasons=(f"the reason of {why.name}", *(f"open gap: {gap}" for gap in open_gaps)), seen_ns=None, traded_ns=None,
+        price=None, change_bp=None, cumulative_volume=None, missed_volume=0, asks=None, bids=None, book_ns=None,
+        ticks=(), minutes=(), open_gaps=open_gaps, as_of_ns=NOW_NS,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("why", "step"),
+    [
+        (Why.FRESH, "nothing to do"),
+        (Why.SESSION, "nothing to do"),
+        (Why.PAUSED, "observerctl resume swing-1 --reason …"),
+        (Why.SHARD, "observerctl explain swing-1"),
+        (Why.FEED, "observerctl logs swing-1"),
+    ],
+)
+def test_a_symbol_stands_as_the_hub_says(why: Why, step: str) -> None:
+    lines = explain_symbol(UNIVERSE, status("005930", "swing-1"), LISTING, standing(why))
+    assert f"the reason of {why.name}" in lines
+    assert lines[-1] == f"next: {step}"
+
+
+def test_a_symbol_seen_a_moment_ago_under_an_open_gap_has_a_next_step() -> None:
+    lines = explain_symbol(UNIVERSE, status("005930", "swing-1"), LISTING, standing(Why.FRESH, "paused since 04:36"))
+    assert lines[-2:] == ["open gap: paused since 04:36", "next: observerctl explain swing-1"]
+
+
+def test_without_a_hub_the_open_gap_of_the_files_is_named() -> None:
+    *_, files, gap, step = explain_symbol(UNIVERSE, status("005930", "scalp-0"), LISTING, None, [GAP])
+    assert files == "no hub answers: this is what the files say"
+    assert gap == f"open gap: stream_cut since {kst_datetime(NOW_NS):%H:%M:%S}"
+    assert step == "next: observerctl explain scalp-0-7-3"
+
+
 @pytest.mark.parametrize(
     ("symbol", "listing", "words"),
     [("000001", CHEAP, "rule minimum_close dropped Cheap"), ("999999", None, "no listing file has it")],
@@ -96,6 +135,15 @@ def test_a_gap_is_explained_by_its_reason_and_its_end() -> None:
         assert "the stream was disconnected" in lines[0]
         assert "still open" not in lines[1]
         assert "detail: code 1006" in lines
+
+
+@pytest.mark.parametrize(
+    ("until_ns", "step"),
+    [(None, "next: observerctl resume swing-2 --reason …"), (at(12), "next: nothing to do")],
+)
+def test_a_pause_that_is_over_needs_no_resume(until_ns: int | None, step: str) -> None:
+    gap = msgspec.structs.replace(GAP, gap_id="swing-2-362-1", reason="paused", until_ns=until_ns)
+    assert explain_gap(gap)[-1] == step
 
 
 def test_a_proved_gap_names_what_was_fetched_of_it_and_that_it_was_not_observed() -> None:
