@@ -25,6 +25,7 @@ from observer_tui.panes.processes import row_at
 from observer_tui.panes.slots import slot_rows
 from observer_tui.replaying_app import ReplayingApp
 from observer_tui.rows import SORTS, moved
+from observer_tui.selection import OF_PROCESSES, filter_and_selection, selection_of
 from observer_tui.storage_page import next_table
 from observer_tui.symbols import SORTS as SYMBOL_SORTS
 from observer_tui.symbols import moved_code
@@ -51,6 +52,8 @@ class ConsoleApp(ReplayingApp):
         super().__init__(feed, clock, options)
         self._capture_dir = options.capture_dir
         self._interrupted_ns = -_LEAVE_WITHIN_NS
+        self._before_typing: dict[str, object] = {}
+        """Filter and selection from before the prompt; escape puts them back."""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Grey what needs a lease or a live link, hide what the page does not have."""
@@ -91,7 +94,10 @@ class ConsoleApp(ReplayingApp):
 
     def action_page(self, name: str) -> None:
         """Open a page."""
-        self.ui = self.ui.opened(Page(name))
+        page = Page(name)
+        if page in OF_PROCESSES and page is not Page.OVERVIEW:
+            self.change(**selection_of(self.frame))
+        self.ui = self.ui.opened(page)
         self.draw()
 
     def action_help(self) -> None:
@@ -299,14 +305,16 @@ class ConsoleApp(ReplayingApp):
     # Typing
 
     async def action_filter(self) -> None:
-        """Type a filter."""
-        await self._open_prompt("/", self.ui.filter_text)
+        """Type a new filter; the present one holds until then."""
+        if self.prompt is None:
+            self._before_typing = filter_and_selection(self.ui)
+            await self._open_prompt("/")
 
     async def action_command(self) -> None:
         """Type a command."""
-        await self._open_prompt(":", "")
+        await self._open_prompt(":")
 
-    async def _open_prompt(self, sign: str, text: str) -> None:
+    async def _open_prompt(self, sign: str) -> None:
         from observer_tui.widgets.prompt import Prompt
 
         if self.prompt is not None:
@@ -316,7 +324,7 @@ class ConsoleApp(ReplayingApp):
             *command_line.COMMANDS,
             *(f"{word} {name}" for word in ("restart", "pause", "process") for name in names),
         ]
-        self.prompt = Prompt(sign, text, words if sign == ":" else ())
+        self.prompt = Prompt(sign, words if sign == ":" else ())
         await self.screen_stack[0].mount(self.prompt)
 
     def _close_prompt(self, *, cancelled: bool) -> None:
@@ -324,22 +332,30 @@ class ConsoleApp(ReplayingApp):
         if prompt is None:
             return
         if cancelled and prompt.sign == "/":
-            self._set_filter("")
+            self.change(**self._before_typing)
         prompt.remove()
         self.draw()
 
     def _set_filter(self, text: str) -> None:
         field = FILTERED.get(self.ui.page)
-        if field is not None:
-            self.change(**{field: text, "scroll": 0, **({"symbol": ""} if field == "symbol_filter" else {})})
+        if field is None:
+            return
+        # A filter that goes leaves the cursor on what it had found.
+        kept: dict[str, object] = {"symbol": ""} if field == "symbol_filter" else {}
+        kept = kept if text else selection_of(self.frame)
+        self.change(**{**kept, field: text, "scroll": 0})
 
     def on_prompt_typed(self, event: Any) -> None:
-        """Filter while typing."""
+        """Filter while typing; with nothing typed the filter from before holds."""
         if event.sign == "/" and self.prompt is not None:
-            self._set_filter(event.text)
+            self.change(**self._before_typing)
+            if event.text:
+                self._set_filter(event.text)
 
     def on_prompt_entered(self, event: Any) -> None:
-        """Take the complete text."""
+        """Take the complete text; an empty one ends the filter."""
+        if event.sign == "/":
+            self._set_filter(event.text)
         self._close_prompt(cancelled=False)
         if event.sign == ":" and event.text.strip():
             self._command(event.text)

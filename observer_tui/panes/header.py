@@ -178,6 +178,9 @@ def _tabs(frame: Frame, width: int) -> Line:
     if frame.link.replay is not None:
         return sides(spans, [Span(_time_line(frame.link.replay, room), "chart")], width)
     choices = _choices(frame, width)
+    if width_of(choices) > room and frame.ui.filter_text:
+        # What hides rows must be seen; how often and how long can be found elsewhere.
+        choices = cut(f"{words('filter')} {frame.ui.filter_text}", room - 1) + " "
     return sides(spans, [Span(choices, "dim")] if width_of(choices) <= room else [], width)
 
 

@@ -29,17 +29,16 @@ class Prompt(Horizontal):
     class Entered(Typed):
         """The text is complete."""
 
-    def __init__(self, sign: str, text: str, suggestions: Sequence[str] = ()) -> None:
+    def __init__(self, sign: str, suggestions: Sequence[str] = ()) -> None:
         super().__init__()
         self.sign = sign
-        self._text = text
         self._suggestions = suggestions
 
     def compose(self) -> ComposeResult:
         """Give the sign and the input."""
         yield Static(f" {self.sign}", markup=False)
         suggester = SuggestFromList(self._suggestions, case_sensitive=False) if self._suggestions else None
-        yield Input(self._text, suggester=suggester, select_on_focus=False, max_length=120, compact=True)
+        yield Input(suggester=suggester, max_length=120, compact=True)
 
     def on_mount(self) -> None:
         """Stand on the last line and take the keys."""

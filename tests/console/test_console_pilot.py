@@ -67,6 +67,59 @@ def test_a_typed_filter_narrows_at_once_and_escape_clears_it() -> None:
     run(body)
 
 
+def test_a_filter_starts_empty_and_the_present_one_holds_until_enter() -> None:
+    async def body(console: Console) -> None:
+        await console.press("slash", *"scalp", "enter", "slash")
+        await console.until(lambda: console.app.focused is not None)
+        assert console.app.focused.value == ""  # type: ignore[union-attr]  # the input of the prompt
+        assert [facts.row.name for facts in console.app.frame.rows] == ["scalp-0"]
+        await console.press(*"swing")
+        await console.until(lambda: len(console.app.frame.rows) == 4)
+        await console.press("escape")
+        assert console.app.ui.row_filter == "scalp"
+        await console.press("slash", *"swing-2", "enter")
+        assert [facts.row.name for facts in console.app.frame.rows] == ["swing-2"]
+        await console.press("slash", "enter")
+        assert console.app.ui.row_filter == ""
+
+    run(body)
+
+
+@pytest.mark.parametrize("size", [(160, 48), (80, 24)])
+@pytest.mark.parametrize(("language", "sign"), [("en", "filter"), ("ko", "필터")])
+def test_a_filter_belongs_to_its_page_and_is_shown_on_it(size: tuple[int, int], language: str, sign: str) -> None:
+    async def body(console: Console) -> None:
+        await console.press("3")
+        await console.until(lambda: "2,000" in console.text)
+        await console.press("slash", *"100400")
+        await console.until(lambda: len(console.app.frame.symbols) == 1)
+        await console.press("enter", "1")
+        assert "100400" not in console.text.splitlines()[1]
+        await console.press("3")
+        assert f"{sign} 100400" in console.text.splitlines()[1]
+        await console.press("slash", *"100070")
+        await console.until(lambda: [row.code for row in console.app.frame.symbols] == ["100070"])
+        await console.press("enter")
+        assert console.page is Page.SYMBOL
+        assert console.app.ui.symbol == "100070"
+
+    run(body, ConsoleOptions(operator="lee", version="0.1.0", language=language), size)
+
+
+def test_a_cleared_filter_leaves_the_cursor_on_what_it_had_found() -> None:
+    async def body(console: Console) -> None:
+        await console.press("j", "slash", *"swing-3", "enter", "escape")
+        assert console.selected == "swing-3"
+        await console.press("slash", *"scalp")
+        await console.until(lambda: console.selected == "scalp-0")
+        await console.press("escape")
+        assert console.selected == "swing-3"
+        await console.press("slash", *"swing-2", "enter", "2", "1", "escape", "escape")
+        assert console.selected == "swing-2"
+
+    run(body)
+
+
 def test_commands_are_typed() -> None:
     async def body(console: Console) -> None:
         for text, shown in (
