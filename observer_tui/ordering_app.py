@@ -75,7 +75,9 @@ class OrderingApp(DrawingApp):
         """Ask for confirmation of an order for the selected row, as it is shown now."""
         frame = self.frame
         if frame.selected is None:
+            self.notice("no process is selected: none passes the filter", "warn")
             return
+        self.change(selected=frame.selected.row.name)
         self._confirm(plan(verb, frame.selected, frame))
 
     def _confirm(self, planned: PlannedOrder | str, *, unasked: bool = False) -> None:
@@ -116,6 +118,10 @@ class OrderingApp(DrawingApp):
         code = code or chosen_symbol(frame)
         if code:
             self._confirm(plan_pin(frame, code, verb))
+        elif frame.ui.filter_text:
+            self.notice("no symbol is selected: none passes the filter {text}", "warn", text=frame.ui.filter_text)
+        else:
+            self.notice("no symbol is selected", "warn")
 
     def action_universe(self) -> None:
         """Work out what universe.toml would change, then ask whether to apply it."""

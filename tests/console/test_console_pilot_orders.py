@@ -155,3 +155,30 @@ def test_a_confirmation_expires() -> None:
         assert not any(isinstance(question, Command) for question in console.feed.questions)
 
     run(body)
+
+
+def test_the_cursor_stays_on_the_process_that_an_order_was_for() -> None:
+    async def body(console: Console) -> None:
+        await take_lease(console)
+        await console.press("slash", *"swing-2", "enter", "S")
+        assert "swing-2" in console.dialog
+        await console.press("escape", "escape")
+        assert console.app.ui.row_filter == ""
+        assert console.selected == "swing-2"
+        await console.press("slash", *"nothing", "enter", "R")
+        assert console.dialog == ""
+        assert "no process is selected: none passes the filter" in console.text
+
+    run(body)
+
+
+def test_a_pin_of_no_symbol_says_why() -> None:
+    async def body(console: Console) -> None:
+        await take_lease(console)
+        await console.press("3")
+        await console.until(lambda: "Symbols 2,000/2,000" in console.text)
+        await console.press("slash", *"zzzz", "enter", "P")
+        assert console.dialog == ""
+        assert "no symbol is selected: none passes the filter zzzz" in console.text
+
+    run(body)
