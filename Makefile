@@ -67,7 +67,7 @@ chaos: setup ## seeded kills under load with the oracle: SEED=1 DURATION=60
 
 lock: setup ## resolve the locks anew
 	$(BIN)/uv pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade -o requirements.txt
-	$(BIN)/uv pip compile pyproject.toml -q --extra embedded --extra datasets --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade -c requirements.txt -o requirements-dev.txt
+	$(BIN)/uv pip compile pyproject.toml -q --extra embedded --extra datasets --extra browser --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade -c requirements.txt -o requirements-dev.txt
 
 console: setup ## attach the console to the demo
 	OBSERVER_RUN_DIR="$$(cat "$(DEMO_DIR)/run-directory")" $(BIN)/observer-tui

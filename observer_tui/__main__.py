@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, cast
 from observer_tui.options import Options, parse_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import ModuleType
 
+    from observer_core.clock import Clock
     from observer_core.ids import DayNumber
     from observer_tui.plain import Print
     from observer_tui.replay_feed import ReplayFeed
@@ -30,6 +31,7 @@ class TuiExit(IntEnum):
     NO_ANSWER = 1
     USAGE = 2
     NO_TERMINAL = 3
+    """Nothing to draw on: no terminal, or no way to a browser."""
 
 
 def main() -> int:
@@ -131,14 +133,12 @@ def _feed(options: Options) -> "ViewFeed":
 
 
 def _open_screen(options: Options, version: str, replay: "ReplayFeed | None") -> int:
+    if options.browser is not None:
+        return _serve(options.browser, options.port)
     from observer_core.clock import SystemClock
-    from observer_tui.terminal import draws_blocks_wide, is_terminal, wait_for_size
 
-    if not is_terminal():
-        print("observer-tui: no terminal: run it in one (ssh -t, docker exec -it), or use --once", file=sys.stderr)
-        return TuiExit.NO_TERMINAL
-    if os.environ.get("TERM") in ("dumb", "unknown"):
-        print("observer-tui: TERM says that this terminal cannot draw: set TERM, or use --once", file=sys.stderr)
+    if not options.in_browser and (obstacle := _obstacle()):
+        print(f"observer-tui: {obstacle}", file=sys.stderr)
         return TuiExit.NO_TERMINAL
     if options.low_bandwidth:
         os.environ["TEXTUAL_COLOR_SYSTEM"] = "standard"
@@ -146,8 +146,7 @@ def _open_screen(options: Options, version: str, replay: "ReplayFeed | None") ->
     os.environ["TEXTUAL_ANIMATIONS"] = "none"
     os.environ["TEXTUAL_SMOOTH_SCROLL"] = "0"
     clock = SystemClock()
-    wait_for_size(clock)
-    wide = False if options.ascii_only else draws_blocks_wide(_import_app, clock)
+    wide = not options.in_browser and _draws_wide(options, clock)
     from observer_tui.app import ConsoleApp
     from observer_tui.drawing_app import ConsoleOptions
 
@@ -164,10 +163,53 @@ def _open_screen(options: Options, version: str, replay: "ReplayFeed | None") ->
             hz=options.hz,
             probe_after_s=options.probe_after_s,
             replay=replay,
+            in_browser=options.in_browser,
         ),
     )
     app.run(mouse=options.mouse)
     return app.return_code or 0
+
+
+def _obstacle() -> str | None:
+    """Return what keeps the console from drawing here."""
+    from observer_tui.terminal import is_terminal
+
+    if not is_terminal():
+        return "no terminal: run it in one (ssh -t, docker exec -it), or use --once"
+    if os.environ.get("TERM") in ("dumb", "unknown"):
+        return "TERM says that this terminal cannot draw: set TERM, or use --once"
+    return None
+
+
+def _draws_wide(options: Options, clock: "Clock") -> bool:
+    """Return whether the terminal, once it has a size, draws block characters two columns wide."""
+    from observer_tui.terminal import draws_blocks_wide, wait_for_size
+
+    wait_for_size(clock)
+    return not options.ascii_only and draws_blocks_wide(_import_app, clock)
+
+
+def _serve(arguments: "Sequence[str]", port: int) -> int:
+    """Serve the console to browsers until a signal."""
+    gc.enable()
+    try:
+        from observer_tui.browser_server import BrowserServer
+    except ModuleNotFoundError as error:
+        print(
+            f"observer-tui: --browser needs {error.name}, which is not installed: install the extra `browser` "
+            "(pip install 'observer[browser]'; in a checkout pip install '.[browser]')",
+            file=sys.stderr,
+        )
+        return TuiExit.NO_TERMINAL
+    try:
+        server = BrowserServer(arguments, port)
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        print(f"observer-tui: port {port} of 127.0.0.1: {why}: choose another by --port", file=sys.stderr)
+        return TuiExit.NO_TERMINAL
+    print(server.url, flush=True)
+    server.serve()
+    return TuiExit.OK
 
 
 def _import_app() -> None:

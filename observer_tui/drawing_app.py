@@ -49,6 +49,7 @@ class ConsoleOptions:
     probe_after_s: float = 0.0
     replay: "ReplayFeed | None" = None
     """The feed, where it is a recording."""
+    in_browser: bool = False
 
 
 class DrawingApp(TerminalApp):
@@ -59,7 +60,7 @@ class DrawingApp(TerminalApp):
     """
 
     def __init__(self, feed: Feed, clock: Clock, options: ConsoleOptions) -> None:
-        super().__init__(options.probe_after_s)
+        super().__init__(options.probe_after_s, in_browser=options.in_browser)
         self.theme = "ansi-dark"
         self.feed = feed
         self.ui = UiState(language=options.language, theme=options.theme, hz=options.hz)

@@ -24,6 +24,9 @@ _TIME = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(:(?P<second>\d{2}))?", 
 
 THEME_NAMES = ("dark", "light", "colorblind", "none")
 
+BROWSER_PORT = 8001
+"""Beside the hub's 8000."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -47,6 +50,11 @@ class Options:
     replay: DayNumber | None = None
     """The recorded day to show instead of the present."""
     at: time | None = None
+    browser: tuple[str, ...] | None = None
+    """Serve pages instead of drawing: the arguments of the console behind each."""
+    port: int = BROWSER_PORT
+    in_browser: bool = False
+    """Whether this is the console behind a page: there is no terminal that could be asked anything."""
 
 
 def parse_options(arguments: Sequence[str], environ: Mapping[str, str], version: str) -> Options:
@@ -57,6 +65,11 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str], version:
         parser.error("--at belongs to --replay: name the day, too")
     if given.replay is not None and given.watch:
         parser.error("--watch shows what happens now; a recording is shown by --once, or on the screen")
+    if given.browser and (given.once or given.watch):
+        parser.error("--browser shows the screen; --once and --watch print")
+    if given.port is not None and not given.browser:
+        parser.error("--port belongs to --browser")
+    in_browser = not given.browser and environ.get("TEXTUAL_DRIVER", "").endswith(":WebDriver")
     over_ssh = bool(environ.get("SSH_CONNECTION"))
     no_color = "NO_COLOR" in environ
     return Options(
@@ -69,7 +82,8 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str], version:
         capture_dir=Path(given.capture_dir),
         hz=given.rate or (0.5 if given.low_bandwidth else 1.0 if over_ssh else 2.0),
         low_bandwidth=given.low_bandwidth,
-        probe_after_s=given.probe_after,
+        # The server itself looks whether a page is there; a hidden one answers questions only once a minute.
+        probe_after_s=0.0 if in_browser else given.probe_after,
         once=given.once,
         as_json=given.json,
         watch=given.watch,
@@ -77,7 +91,26 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str], version:
         log_dir=Path(given.log_dir),
         replay=given.replay,
         at=given.at,
+        browser=_without_door(arguments) if given.browser else None,
+        port=BROWSER_PORT if given.port is None else given.port,
+        in_browser=in_browser,
     )
+
+
+def _without_door(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return the arguments without those of the browser's door, for the console behind it."""
+    return tuple(_with_door(argparse.ArgumentParser(add_help=False)).parse_known_args(arguments)[1])
+
+
+def _with_door(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument(
+        "--browser",
+        action="store_true",
+        help="serve the console to browsers of this machine, on 127.0.0.1 only, and print the address "
+        "(extra `browser`); from afar by ssh -L",
+    )
+    parser.add_argument("--port", type=_port, help=f"with --browser: its port ({BROWSER_PORT}); 0 = any free one")
+    return parser
 
 
 def _parser(environ: Mapping[str, str], version: str) -> argparse.ArgumentParser:
@@ -85,7 +118,7 @@ def _parser(environ: Mapping[str, str], version: str) -> argparse.ArgumentParser
         prog="observer-tui",
         description="Watch and operate a running Observer. Leaving the console never stops anything.",
         epilog="Exit codes: 0 left or printed, 1 no answer from the core, or no recording, 2 wrong arguments, "
-        "3 no terminal.",
+        "3 no terminal, or no extra `browser`, or its port is taken.",
     )
     run_dir, log_dir = _directory("OBSERVER_RUN_DIR", environ), _directory("OBSERVER_LOG_DIR", environ)
     parser.add_argument("--run-dir", default=run_dir, help="directory of the sockets (OBSERVER_RUN_DIR; %(default)s)")
@@ -118,12 +151,19 @@ def _parser(environ: Mapping[str, str], version: str) -> argparse.ArgumentParser
     parser.add_argument(
         "--wait", type=float, default=3.0, metavar="S", help="--once waits at most this long (%(default)s)"
     )
+    _with_door(parser)
     parser.add_argument("--version", action="version", version=f"observer-tui {version}")
     return parser
 
 
 def _directory(name: str, environ: Mapping[str, str]) -> str:
     return environ.get(name) or next(variable.default for variable in VARIABLES if variable.name == name)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65_535):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535, always on 127.0.0.1")
+    return int(text)
 
 
 def _day(text: str) -> DayNumber:

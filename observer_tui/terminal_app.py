@@ -17,6 +17,7 @@ from typing import Any
 
 from rich.console import RenderableType
 from textual.app import App
+from textual.driver import Driver
 from textual.events import CursorPosition, Event, InputEvent, Mount, Resize
 from textual.screen import Screen
 
@@ -38,8 +39,8 @@ class TerminalApp(App[None]):
 
     ENABLE_COMMAND_PALETTE = True
 
-    def __init__(self, probe_after_s: float = 0.0) -> None:
-        super().__init__()
+    def __init__(self, probe_after_s: float = 0.0, *, in_browser: bool = False) -> None:
+        super().__init__(driver_class=_browser_driver() if in_browser else None)
         self._skipped = False
         self._probe_after_s = probe_after_s
         """Seconds without input after which the terminal is asked whether it is there; 0 = never."""
@@ -56,7 +57,8 @@ class TerminalApp(App[None]):
             loop = asyncio.get_running_loop()
             for number in _SIGNALS:
                 loop.add_signal_handler(number, self._leave, number)
-            self._ask_terminal()
+            if self._probe_after_s:
+                self._ask_terminal()
             self.set_interval(_LOOK_S, self._look_after_terminal)
         self.set_interval(0.25, self._repair)
         self.call_after_refresh(_settle)
@@ -141,6 +143,12 @@ class TerminalApp(App[None]):
         if driver is not None and self.waiting_writes() <= _DEEP_QUEUE:
             driver.write("\x1b[6n")
             driver.flush()
+
+
+def _browser_driver() -> type[Driver]:
+    from observer_tui.browser_driver import BrowserDriver
+
+    return BrowserDriver
 
 
 def _is_hung_up() -> bool:
