@@ -21,7 +21,8 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     """What --json prints."""
 
     healthy: bool
-    running: bool
+    running: bool | None
+    """None = not known."""
     findings: tuple[Finding, ...]
 
 
@@ -32,12 +33,17 @@ def diagnose(*, as_json: bool) -> int:
         findings = tuple(examine(facts))
     failed = any(finding.severity == "error" for finding in findings)
     if as_json:
-        diagnosis = Diagnosis(healthy=not failed, running=bool(facts.supervisor), findings=findings)
+        diagnosis = Diagnosis(healthy=not failed, running=None if facts.supervisor is None else bool(facts.supervisor), findings=findings)
         print(msgspec.json.format(msgspec.json.encode(diagnosis), indent=2).decode())
     else:
-        state = "a supervisor runs here" if facts.supervisor else "no supervisor runs on this data directory"
-        print("\n".join([*finding_lines(findings), summary(findings, state)]))
+        print("\n".join([*finding_lines(findings), summary(findings, _standing(facts.supervisor))]))
     return FAILED if failed else 0
+
+
+def _standing(supervisor: str | None) -> str:
+    if supervisor is None:
+        return "whether a supervisor runs is not known: its data directory is not known, or not readable"
+    return "a supervisor runs here" if supervisor else "no supervisor runs on this data directory"
 
 
 @contextmanager

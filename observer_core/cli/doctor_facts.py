@@ -25,7 +25,7 @@ from observer_core.market.universe_config import parse_universe_config
 from observer_core.services.config_watch import is_mounted_file
 from observer_core.services.universe_files import cached_listings
 from observer_core.services.universe_listings import parse_listings
-from observer_core.settings import Secret, Settings, load_settings
+from observer_core.settings import Secret, Settings, load_client_settings, load_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ class Facts:
     universe_sizes: tuple[tuple[str, int], ...] = ()
     """Name and size of the newest snapshots, newest first."""
     universe_error: str = ""
-    supervisor: str = ""
-    """Who holds the supervisor's lock; "" = nobody."""
+    supervisor: str | None = ""
+    """Who holds the supervisor's lock; "" = nobody; None = not known, for the directory or its lock cannot be read."""
     socket_errors: tuple[str, ...] = ()
     port_error: str = ""
     missing_groups: tuple[str, ...] = ()
@@ -77,7 +77,13 @@ def gather(environ: Mapping[str, str], clock: Clock, database_check: Callable[[S
     try:
         settings = load_settings(environ)
     except ConfigError as error:
-        return Facts(now_ns=now_ns, config_problems=tuple(error.problems), private_files=tuple(private))
+        # Where a supervisor would run is known without the broker's keys, which only the supervisor itself needs.
+        return Facts(
+            now_ns=now_ns,
+            config_problems=tuple(error.problems),
+            private_files=tuple(private),
+            supervisor=_client_supervisor(environ),
+        )
     paths = settings.paths
     edited = (paths.universe_config, paths.calendar_overrides)
     supervisor = _holder(paths.locks / "supervisor.lock")
@@ -213,14 +219,23 @@ def _universes(directory: Path) -> tuple[tuple[tuple[str, int], ...], str]:
     return tuple(found), ""
 
 
-def _holder(path: Path) -> str:
+def _client_supervisor(environ: Mapping[str, str]) -> str | None:
+    try:
+        return _holder(load_client_settings(environ).paths.locks / "supervisor.lock")
+    except ConfigError:
+        return None
+
+
+def _holder(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return "running"
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
+    except OSError:
+        return None
     return ""
 
 

@@ -230,6 +230,26 @@ def test_a_sound_set_up_is_in_order(tmp_path: Path, environment: Environment) ->
     assert "everything is in order; no supervisor runs" in text
 
 
+def test_a_running_supervisor_is_found_without_the_keys_that_only_it_needs(
+    tmp_path: Path, environment: Environment
+) -> None:
+    dead_hub(tmp_path, environment)
+    environment.update(KIS_APP_KEY="", KIS_APP_SECRET="")
+    code, _, text = diagnose(tmp_path, environment)
+    assert code == 1
+    assert "a supervisor runs here" in text
+    assert '"running": true' in text
+    _, _, text = diagnose(tmp_path, environment)
+    assert "no supervisor runs on this data directory" in text
+
+
+def test_a_data_directory_that_is_not_known_is_not_called_idle(tmp_path: Path, environment: Environment) -> None:
+    environment["OBSERVER_DATA_DIR"] = "data"
+    _, _, text = diagnose(tmp_path, environment)
+    assert "no supervisor runs" not in text
+    assert "whether a supervisor runs is not known" in text
+
+
 def test_there_are_at_least_twenty_broken_set_ups() -> None:
     assert len(BROKEN) >= 20
 
