@@ -293,6 +293,8 @@ class SystemView(_View, frozen=True, kw_only=True):
     tasks: tuple[TaskRow, ...] = ()
     backup: BackupView | None = None
     retention: RetentionView | None = None
+    data_dir: str = ""
+    """Where the hub keeps its data; never changes while it lives. "" = a hub that does not tell."""
 
 
 class Delta(_View, frozen=True, kw_only=True):

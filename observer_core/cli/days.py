@@ -11,6 +11,7 @@ import typer
 
 from observer_core.archive.manifest import DayManifest, read_manifest
 from observer_core.archive.verdicts import DECLARED, add_rules, read_verdict
+from observer_core.cli.data_directory import data_paths
 from observer_core.cli.exits import exit_codes
 from observer_core.cli.operator_name import login_name
 from observer_core.cli.output import table
@@ -50,7 +51,7 @@ class DaySummary(msgspec.Struct, frozen=True, kw_only=True):
 def show_command(day: Day = "", as_json: AsJson = False) -> None:
     """List the days, or one with the completeness of its sweeps."""
     with exit_codes():
-        paths = load_client_settings(os.environ).paths
+        paths = data_paths(load_client_settings(os.environ).paths, SystemClock())
         if day:
             summaries = [_with_completeness(paths, _summary(paths, _number(day)))]
         else:

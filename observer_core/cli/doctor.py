@@ -33,7 +33,9 @@ def diagnose(*, as_json: bool) -> int:
         findings = tuple(examine(facts))
     failed = any(finding.severity == "error" for finding in findings)
     if as_json:
-        diagnosis = Diagnosis(healthy=not failed, running=None if facts.supervisor is None else bool(facts.supervisor), findings=findings)
+        diagnosis = Diagnosis(
+            healthy=not failed, running=None if facts.supervisor is None else bool(facts.supervisor), findings=findings
+        )
         print(msgspec.json.format(msgspec.json.encode(diagnosis), indent=2).decode())
     else:
         print("\n".join([*finding_lines(findings), summary(findings, _standing(facts.supervisor))]))

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from observer_core.bus.request import Requester, new_request_id
+from observer_core.cli.data_directory import data_paths, settled_paths
 from observer_core.cli.explanations import explain_gap, explain_process, explain_symbol, newest_word
 from observer_core.clock import Clock, SystemClock
 from observer_core.details import SymbolDetail
@@ -59,18 +60,32 @@ def print_explanation(subject: str, *, as_json: bool) -> bool:
 def _explanation(paths: Paths, subject: str, clock: Clock) -> tuple[str, list[str]]:
     now_ns = clock.now_ns()
     if SYMBOL_FORM.fullmatch(subject):
+        paths = data_paths(paths, clock)
         status = symbol_status(paths.data, subject, symbol_owners(paths)(subject), "1m", now_ns)
         status = msgspec.structs.replace(status, completeness=completeness_by_files(paths, clock)(subject))
         standing = _standing(paths, subject, clock)
         gaps = [] if standing else _open_gaps(paths.data, subject, now_ns)
         return "symbol", explain_symbol(newest_universe(paths), status, _listing(paths, subject), standing, gaps)
-    gaps = _gap_records(paths.data, subject, now_ns)
-    if gaps:
-        gap = newest_word(gaps)
-        return "gap", explain_gap(gap, _fetched(paths.data, gap, now_ns))
-    view = _view(paths, clock)
+    try:
+        view = _view(paths, clock)
+    except LinkError:
+        found = _gap(paths.data, subject, now_ns)
+        if not found:
+            # It can only be a process.
+            raise
+        return "gap", found
     row = next((row for row in view.processes if row.name == subject), None)
-    return "process", explain_process(view, row, now_ns) if row is not None else []
+    if row is not None:
+        return "process", explain_process(view, row, now_ns)
+    return "gap", _gap(settled_paths(paths, view).data, subject, now_ns)
+
+
+def _gap(archive: Path, gap_id: str, now_ns: int) -> list[str]:
+    gaps = _gap_records(archive, gap_id, now_ns)
+    if not gaps:
+        return []
+    gap = newest_word(gaps)
+    return explain_gap(gap, _fetched(archive, gap, now_ns))
 
 
 def _view(paths: Paths, clock: Clock) -> SystemView:

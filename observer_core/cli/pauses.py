@@ -13,6 +13,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 import typer
 
+from observer_core.cli.data_directory import data_paths
 from observer_core.cli.exits import exit_codes
 from observer_core.cli.output import table
 from observer_core.clock import KST, NS_PER_S, SystemClock, kst_datetime
@@ -46,7 +47,7 @@ class Pause(NamedTuple):
 def pauses_command(since: Since, as_json: AsJson = False) -> None:
     """Show the longest time without an observation since an instant, by shard."""
     with exit_codes():
-        data = load_client_settings(os.environ).paths.data
+        data = data_paths(load_client_settings(os.environ).paths, SystemClock()).data
         since_ns = _instant_ns(since)
     received = _received_ns(Range(since_ns - LEAD_NS, SystemClock().now_ns()), data)
     found = [pause for shard, times in sorted(received.items()) if (pause := longest_pause(shard, times)) is not None]

@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from observer_core.cli.data_directory import data_paths
 from observer_core.cli.exits import exit_codes
 from observer_core.cli.output import table
 from observer_core.clock import NS_PER_S, SystemClock, kst_datetime
@@ -33,7 +34,7 @@ def gaps_command(
     """List the gap records of the present Korean day: when, why, which symbols, how much is missing."""
     with exit_codes():
         clock = SystemClock()
-        now_ns, paths = clock.now_ns(), load_client_settings(os.environ).paths
+        now_ns, paths = clock.now_ns(), data_paths(load_client_settings(os.environ).paths, clock)
         if completeness:
             day = DayCompleteness(paths, CalendarWatch(paths, clock).current(), now_ns)
             _print_completeness([figure for symbol in day.symbols for figure in day.of(symbol)], as_json)

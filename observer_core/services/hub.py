@@ -373,6 +373,7 @@ class Hub:
             gaps=GapView(open=0, today=0, newest=(), as_of_ns=now_ns),
             events=(),
             tickets=(),
+            data_dir=str(self._settings.data_dir),
         )
 
 

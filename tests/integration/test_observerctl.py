@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from observer_core.bus.status import StatusSender
-from observer_core.clock import NS_PER_S
+from observer_core.clock import NS_PER_S, kst_datetime
 from observer_core.details import Why
 from observer_core.tree_messages import TicketUpdate
 from observer_core.view import GetSymbol
@@ -225,3 +225,43 @@ def test_explain_says_of_a_symbol_what_the_console_says(hub: HubProcess) -> None
     assert shown.reasons[0] == "its shard swing-0 was paused by an operator"
     assert shown.reasons[0] in done.stdout.splitlines()
     assert done.stdout.splitlines()[-1] == "next: observerctl resume swing-0 --reason …"
+
+
+def with_a_gap(directory: Path) -> None:
+    """Write an archive with one open gap of today."""
+    now_ns = CLOCK.now_ns()
+    hour = directory / f"{kst_datetime(now_ns):system/%Y/%m/%d/%H}"
+    hour.mkdir(parents=True)
+    line = {"kind": "gap", "gap_id": "swing-0-1-1", "reason": "paused", "symbols": ["005930"], "from_ns": now_ns}
+    (hour / "gaps.jsonl").write_text(json.dumps(line) + "\n")
+
+
+def test_files_are_read_where_the_hub_keeps_them(hub: HubProcess, tmp_path: Path) -> None:
+    with_a_gap(hub.paths.data)
+    for nothing in (tmp_path, tmp_path / "nowhere"):
+        done = observerctl(hub, "gaps", OBSERVER_DATA_DIR=str(nothing))
+        assert (done.returncode, "paused" in done.stdout) == (0, True)
+        assert f"nothing is in OBSERVER_DATA_DIR={nothing}; read is {hub.paths.data}" in done.stderr
+        gap = observerctl(hub, "explain", "swing-0-1-1", OBSERVER_DATA_DIR=str(nothing))
+        assert "still open" in gap.stdout
+    told = observerctl(hub, "gaps", OBSERVER_DATA_DIR=str(hub.paths.data))
+    assert (told.returncode, told.stderr) == (0, "")
+
+
+def test_another_archive_is_read_when_asked_for_and_called_another(hub: HubProcess, tmp_path: Path) -> None:
+    (tmp_path / "system").mkdir()
+    done = observerctl(hub, "gaps", OBSERVER_DATA_DIR=str(tmp_path))
+    assert done.returncode == 0
+    assert f"the hub at {hub.paths.run} keeps its data in {hub.paths.data}" in done.stderr
+
+
+def test_a_wrong_data_directory_does_not_look_like_no_gaps(hub: HubProcess, tmp_path: Path) -> None:
+    # As if the hub lived in a container whose path is another one here.
+    hub.paths.data.rename(hub.directory / "elsewhere")
+    for words in (("gaps",), ("explain", "005930"), ("pauses", "--since", "2026-11-21T09:00"), ("days", "show")):
+        done = observerctl(hub, *words, OBSERVER_DATA_DIR=str(tmp_path))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "set OBSERVER_DATA_DIR to where that lies here" in done.stderr
+    hub.kill()
+    gone = observerctl(hub, "gaps", OBSERVER_DATA_DIR=str(tmp_path / "nowhere"))
+    assert (gone.returncode, "is no directory, and no hub" in gone.stderr) == (2, True)
