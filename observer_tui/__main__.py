@@ -34,6 +34,12 @@ class TuiExit(IntEnum):
     """Nothing to draw on: no terminal, or no way to a browser."""
 
 
+_WHERE_RECORDINGS_ARE = (
+    "set OBSERVER_LOG_DIR or --log-dir to the log directory of whoever recorded, the one that holds `chronicle`; "
+    "of a demo: --log-dir .demo/logs"
+)
+
+
 def main() -> int:
     """Run `observer-tui`; return its exit code."""
     _start_small()
@@ -48,6 +54,7 @@ def main() -> int:
 
 def _replay(options: Options, number: "DayNumber", version: str) -> int:
     """Show a recorded day on the screen, or one instant of it as text."""
+    from observer_core.chronicle.files import recorded_days
     from observer_core.clock import SystemClock
     from observer_core.errors import ChronicleError
     from observer_core.paths import Paths
@@ -58,6 +65,8 @@ def _replay(options: Options, number: "DayNumber", version: str) -> int:
         feed = open_recording(directory, number, options.at, SystemClock())
     except ChronicleError as error:
         print(f"observer-tui: {error}", file=sys.stderr)
+        if not recorded_days(directory):
+            print(_WHERE_RECORDINGS_ARE, file=sys.stderr)
         return TuiExit.NO_ANSWER
     if not options.once:
         return _open_screen(options, version, feed)

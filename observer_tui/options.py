@@ -157,7 +157,18 @@ def _parser(environ: Mapping[str, str], version: str) -> argparse.ArgumentParser
 
 
 def _directory(name: str, environ: Mapping[str, str]) -> str:
-    return environ.get(name) or next(variable.default for variable in VARIABLES if variable.name == name)
+    """Return a directory as the other programs find it: environment, env file, default.
+
+    An env file that this user may not read costs the console nothing: it needs no credential.
+    """
+    env_file = environ.get("OBSERVER_ENV_FILE", "").strip()
+    said = environ.get(name)
+    if not said and env_file:
+        # Imported here: only who has such a file pays for reading it.
+        from observer_core.env_file import read_env_file
+
+        said = read_env_file(Path(env_file), []).get(name)
+    return said or next(variable.default for variable in VARIABLES if variable.name == name)
 
 
 def _port(text: str) -> int:

@@ -66,6 +66,14 @@ def test_what_cannot_be_shown_is_said(logs: Path, arguments: tuple[str, ...], co
     assert "Traceback" not in result.stderr
 
 
+def test_an_empty_log_directory_is_refused_with_the_option(tmp_path: Path, logs: Path) -> None:
+    result = replay(tmp_path, DAY, "--once")
+    assert result.returncode == 1
+    assert f"no recording of {DAY} in {tmp_path}/chronicle: nothing is recorded there yet" in result.stderr
+    assert "set OBSERVER_LOG_DIR or --log-dir to the log directory of whoever recorded" in result.stderr
+    assert replay(tmp_path, DAY, "--once", "--log-dir", str(logs)).returncode == 0
+
+
 def test_a_time_without_a_day_is_refused() -> None:
     result = subprocess.run(
         [sys.executable, "-m", "observer_tui", "--at", "09:31"], cwd=ROOT, capture_output=True, text=True, check=False

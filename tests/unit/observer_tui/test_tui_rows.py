@@ -255,3 +255,14 @@ def test_options_follow_the_environment() -> None:
         "park",
     )
     assert not passes(frame_of().rows[0], "nothing-like-it")
+
+
+def test_directories_stand_in_the_env_file_too(tmp_path: Path) -> None:
+    env_file = tmp_path / "observer.env"
+    env_file.write_text("OBSERVER_LOG_DIR=/srv/logs\nOBSERVER_RUN_DIR=/srv/run\n")
+    environ = {"OBSERVER_ENV_FILE": str(env_file), "OBSERVER_RUN_DIR": "/x"}
+    options = parse_options([], environ, "1")
+    assert (str(options.run_dir), str(options.log_dir)) == ("/x", "/srv/logs")
+    assert str(parse_options(["--log-dir", "/y"], environ, "1").log_dir) == "/y"
+    env_file.unlink()
+    assert str(parse_options([], environ, "1").log_dir) == "/app/logs"
