@@ -27,6 +27,7 @@ from observer_tui.panes.storage import (
     draw_gaps_box,
     draw_writers_box,
     event_lines,
+    newest_lines,
     summary_lines,
     writer_lines,
 )
@@ -104,13 +105,13 @@ def _overview_large(frame: Frame, width: int, top: int, height: int) -> list[Pla
 
 def _overview_small(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
     writers = writer_lines(frame, width)[: 2 if height < 24 else 4]
-    events = [*alert_lines(frame, width), *event_lines(frame, width)]
+    told = len(alert_lines(frame, width)) + len(frame.events())
     below = [*summary_lines(frame, width), *writers]
-    events_least = min(max(1, len(events)), 2 if height < 20 else 4)
+    events_least = min(max(1, told), 2 if height < 20 else 4)
     wanted = (len(frame.rows) or 4) + 2
     table_height = max(3, min(wanted, height - 2 - len(below) - events_least))
     events_height = height - 2 - table_height - len(below)
-    events = events[:events_height]
+    events = newest_lines(frame, width, events_height)
     events += [fit_line((), width)] * (events_height - len(events))
     y = top + 2
     return [

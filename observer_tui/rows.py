@@ -44,6 +44,9 @@ SORTS: dict[str, Callable[[RowFacts], float | str]] = {
 """Sort orders by name; numbers sort largest first, text first letter first."""
 
 SEVERE = frozenset({"warning", "error", "critical"})
+_ORDERED = frozenset({"order", "lease"})
+_ROUTINE = frozenset({"slot_changed", "slots_held", "book_sampling"})
+"""Events of the daily run: many a minute, and nothing to be done about them."""
 
 _KIND_ORDER = {"swing": 0, "scalp": 1, "writer": 2, "hub": 3, "maintenance": 4}
 _NUMBERS: dict[str, Callable[[RowFacts], float]] = {
@@ -132,14 +135,27 @@ def in_order(letters: str, text: str) -> bool:
 
 
 def matching_events(events: Sequence[Event], ui: UiState, subject: str = "") -> list[Event]:
-    """Return the events that pass, newest first."""
+    """Return the events that pass, newest first by their own time; the hub may hear of one later than of another."""
     words = ui.event_filter.lower().split()
-    chosen: Iterable[Event] = reversed(events)
+    by_time = sorted(events, key=lambda event: event.at_ns)
+    chosen: Iterable[Event] = reversed(by_time)
     if subject:
         chosen = (event for event in chosen if event.subject == subject)
     if ui.severe_only:
         chosen = (event for event in chosen if event.severity in SEVERE)
     return [event for event in chosen if _event_passes(event, words)]
+
+
+def foremost(events: Sequence[Event], room: int) -> list[Event]:
+    """Return the events for a place with little room, in their order: warnings and orders go first, routine last."""
+    ranked = sorted(range(len(events)), key=lambda place: _rank(events[place]))
+    return [events[place] for place in sorted(ranked[: max(0, room)])]
+
+
+def _rank(event: Event) -> int:
+    if event.severity in SEVERE or event.name in _ORDERED:
+        return 0
+    return 2 if event.name in _ROUTINE else 1
 
 
 def _event_passes(event: Event, words: Sequence[str]) -> bool:

@@ -1,13 +1,14 @@
 """Where records go: writers, gaps, disks and rate budgets. As boxes of the overview, and in full on their own page."""
 
 from observer_core.http.verdict import fills_soon
+from observer_core.messages import Event
 from observer_core.view import BudgetRow, DiskRow, WriterRow
 from observer_tui.cells import width_of
 from observer_tui.frame import Frame
 from observer_tui.glyphs import bar
 from observer_tui.lines import Line, Role, Span, boxed, cell, faded, fit_line, sides
 from observer_tui.quantities import UNKNOWN, age_ns, clock_time, count, duration, percent, size
-from observer_tui.rows import SEVERE
+from observer_tui.rows import SEVERE, foremost
 
 _SEVERITIES = {"info": "INFO", "warning": "WARN", "error": "ERROR", "critical": "CRIT"}
 EVENT_NAMES_FROM = 100
@@ -168,19 +169,24 @@ def _budget_line(frame: Frame, budget: BudgetRow, width: int) -> Line:
 
 def event_lines(frame: Frame, width: int, subject: str = "") -> list[Line]:
     """Return one line an event, newest first."""
-    return [
-        fit_line(
-            [
-                Span(f" {clock_time(event.at_ns)} ", "dim"),
-                cell(_SEVERITIES.get(event.severity, event.severity), 6, _severity_role(event.severity)),
-                cell(event.subject.partition(" (uid ")[0], 12, "label"),
-                *([cell(f" {event.name}", 16, "dim")] if width >= EVENT_NAMES_FROM else []),
-                Span(f" {frame.words.of_core(event.text or event.name)}"),
-            ],
-            width,
-        )
-        for event in frame.events(subject)
+    return [_event_line(frame, event, width) for event in frame.events(subject)]
+
+
+def newest_lines(frame: Frame, width: int, room: int) -> list[Line]:
+    """Return alerts and events for a place with little room, where routine does not push out what matters."""
+    alerts = alert_lines(frame, width)[:room]
+    return alerts + [_event_line(frame, event, width) for event in foremost(frame.events(), room - len(alerts))]
+
+
+def _event_line(frame: Frame, event: Event, width: int) -> Line:
+    spans = [
+        Span(f" {clock_time(event.at_ns)} ", "dim"),
+        cell(_SEVERITIES.get(event.severity, event.severity), 6, _severity_role(event.severity)),
+        cell(event.subject.partition(" (uid ")[0], 12, "label"),
+        *([cell(f" {event.name}", 16, "dim")] if width >= EVENT_NAMES_FROM else []),
+        Span(f" {frame.words.of_core(event.text or event.name)}"),
     ]
+    return fit_line(spans, width)
 
 
 def alert_lines(frame: Frame, width: int) -> list[Line]:
@@ -234,7 +240,7 @@ def draw_events_box(frame: Frame, width: int, height: int) -> list[Line]:
         title += f" ({frame.words('only severe')})"
     return boxed(
         title,
-        [*alert_lines(frame, width - 2), *event_lines(frame, width - 2)][: height - 2],
+        newest_lines(frame, width - 2, height - 2),
         (width, height),
         frame.glyphs,
         frame.words("8 all events  ! only severe"),

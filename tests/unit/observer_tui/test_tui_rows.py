@@ -5,8 +5,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from observer_core.clock import NS_PER_S
+from observer_core.messages import Event
 from observer_tui.bindings import BINDINGS, PAGE_KEYS, available, binding_of
 from observer_tui.command_line import Intent, parse
 from observer_tui.feed import LinkFacts, LinkState
@@ -17,7 +20,17 @@ from observer_tui.looks import THEMES, style_of
 from observer_tui.options import THEME_NAMES, parse_options
 from observer_tui.orders import PlannedOrder, plan
 from observer_tui.pages import draw_page
-from observer_tui.rows import SORTS, facts_of, in_order, matching_events, moved, passes, visible_rows, window_top
+from observer_tui.rows import (
+    SORTS,
+    facts_of,
+    foremost,
+    in_order,
+    matching_events,
+    moved,
+    passes,
+    visible_rows,
+    window_top,
+)
 from observer_tui.store import Store
 from observer_tui.terminal import column_of
 from observer_tui.ui_state import RATES_HZ, Page, UiState, stepped
@@ -104,6 +117,27 @@ def test_events_are_filtered_newest_first() -> None:
     assert len(matching_events(events, UiState(severe_only=True))) == 1
     assert len(matching_events(events, UiState(event_filter="!info"))) == 1
     assert len(matching_events(events, UiState(), "scalp-0")) == 1
+
+
+def _told(at_ns: int, name: str, severity: str = "info") -> Event:
+    return Event(at_ns, name, severity, "scalp-0", f"{name} {at_ns}")
+
+
+@given(st.lists(st.integers(0, 9)))
+def test_events_stand_in_their_own_order_whenever_they_came(times: list[int]) -> None:
+    events = [_told(at_ns, f"n{place}") for place, at_ns in enumerate(times)]
+    shown = matching_events(events, UiState())
+    wanted = sorted(((at_ns, place) for place, at_ns in enumerate(times)), reverse=True)
+    assert [(event.at_ns, int(event.name[1:])) for event in shown] == wanted
+
+
+def test_routine_pushes_out_neither_warnings_nor_orders() -> None:
+    old = [_told(1, "exit", "error"), _told(2, "order"), _told(3, "process_ready")]
+    events = matching_events([*old, *(_told(at_ns, "slot_changed") for at_ns in range(4, 40))], UiState())
+    assert [event.at_ns for event in foremost(events, 5)] == [39, 38, 3, 2, 1]
+    assert [event.at_ns for event in foremost(events, 2)] == [2, 1]
+    assert foremost(events, 100) == events
+    assert foremost(events, -1) == []
 
 
 def test_every_binding_is_unique_and_explained() -> None:
