@@ -14,6 +14,7 @@ from observer_core.clock import NS_PER_S, Clock
 from observer_tui import command_line
 from observer_tui.bindings import BINDINGS, available, binding_of
 from observer_tui.capture import row_text, save_capture
+from observer_tui.cells import wrapped
 from observer_tui.drawing_app import ConsoleOptions
 from observer_tui.errands import chosen_symbol
 from observer_tui.feed import Feed, LinkState
@@ -23,6 +24,7 @@ from observer_tui.panes.completeness import moved_on_gaps, opened_of_gaps
 from observer_tui.panes.help import may_order
 from observer_tui.panes.processes import row_at
 from observer_tui.panes.slots import slot_rows
+from observer_tui.reading import READ, moved_reading, whole_line
 from observer_tui.replaying_app import ReplayingApp
 from observer_tui.rows import SORTS, moved
 from observer_tui.selection import OF_PROCESSES, filter_and_selection, selection_of
@@ -35,6 +37,8 @@ from observer_tui.widgets.pane import Pane
 _COPY_LIMIT = 60_000
 """Characters; terminals cut longer clipboard sequences."""
 
+_READING_WIDTH = 100
+"""Cells of a text that is read."""
 _LEAVE_WITHIN_NS = 2 * NS_PER_S
 
 
@@ -114,6 +118,8 @@ class ConsoleApp(ReplayingApp):
                 self.ui = replace(self.ui, symbol=code).opened(Page.SYMBOL)
         elif self.ui.page is Page.GAPS:
             self.ui = opened_of_gaps(frame)
+        elif self.ui.page in READ:
+            self._read_whole()
         elif frame.selected is not None and self.ui.page is Page.OVERVIEW:
             self.ui = replace(self.ui, selected=frame.selected.row.name).opened(Page.PROCESS)
         elif frame.selected is not None and self.ui.page is Page.PROCESS:
@@ -144,6 +150,9 @@ class ConsoleApp(ReplayingApp):
                 self.change(symbol=codes[max(0, min(len(codes) - 1, place + step))] if codes else "")
             case Page.GAPS:
                 self.ui = moved_on_gaps(frame, step)
+                self.draw()
+            case Page.EVENTS | Page.AUDIT:
+                self.ui = moved_reading(frame, step)
                 self.draw()
             case Page.LOGS:
                 # The end stays in view while nothing was scrolled: up goes back in time.
@@ -439,6 +448,19 @@ class ConsoleApp(ReplayingApp):
 
     # Dialogs and orders
 
+    def _read_whole(self) -> None:
+        """Open the whole text of the line under the cursor."""
+        from observer_tui.widgets.dialogs import Choice, ChoiceDialog
+
+        found = whole_line(self.frame)
+        if found is None:
+            return
+        title, texts = found
+        width = min(_READING_WIDTH, self.size.width - 8)
+        lines = [line for text in texts for line in wrapped(text, width)][: max(1, self.size.height - 8)]
+        choice = Choice(title, tuple(lines), (("", self.words("Close")),), expires=False)
+        self.push_screen(ChoiceDialog(choice, self.manner))
+
     def action_sort(self) -> None:
         """Choose the sort order from a list."""
         from observer_tui.widgets.dialogs import Choice, ChoiceDialog
@@ -452,12 +474,8 @@ class ConsoleApp(ReplayingApp):
 def _lines_of(frame: Frame) -> int:
     """Return how far a page can be scrolled that has no selection."""
     match frame.ui.page:
-        case Page.EVENTS:
-            return len(frame.events())
         case Page.STORAGE:
             retention = frame.view.retention if frame.view is not None else None
             return len(retention.days) if retention is not None else 0
-        case Page.AUDIT:
-            return len(frame.replies.audit.rows) if frame.replies.audit is not None else 0
         case _:
             return 200

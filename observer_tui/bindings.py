@@ -36,7 +36,7 @@ class KeyBinding:
 
 _ROWS = frozenset({Page.OVERVIEW, Page.PROCESS})
 _SEVERE = frozenset({Page.OVERVIEW, Page.GAPS, Page.LOGS, Page.EVENTS})
-_OPENING = frozenset({Page.OVERVIEW, Page.PROCESS, Page.SYMBOLS, Page.SLOTS, Page.GAPS})
+_OPENING = frozenset({Page.OVERVIEW, Page.PROCESS, Page.SYMBOLS, Page.SLOTS, Page.GAPS, Page.EVENTS, Page.AUDIT})
 _SORTED = frozenset({Page.OVERVIEW, Page.SYMBOLS})
 _PINNING = frozenset({Page.SYMBOLS, Page.SYMBOL, Page.SLOTS})
 _BESIDE = frozenset({Page.PROCESS, Page.LOGS, Page.GAPS, Page.STORAGE})

@@ -43,3 +43,21 @@ def fit(text: str, width: int, align: Align = "left", mark: str = "~") -> str:
     if align == "right":
         return " " * space + text
     return " " * (space // 2) + text + " " * (space - space // 2)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return a text in lines of at most `width` cells, broken between words; a longer word is broken itself."""
+    lines = [""]
+    for word in text.split():
+        rest = word
+        if lines[-1] and width_of(lines[-1]) + 1 + width_of(rest) <= width:
+            lines[-1] += f" {rest}"
+            continue
+        if lines[-1]:
+            lines.append("")
+        while width_of(rest) > width:
+            part = cut(rest, width, "")
+            lines[-1], rest = part.rstrip(), rest[max(1, len(part.rstrip())) :]
+            lines.append("")
+        lines[-1] = rest
+    return lines

@@ -93,6 +93,11 @@ def recolored(line: Line, role: Role) -> Line:
     return (Span(text_of(line), role),)
 
 
+def under_cursor(line: Line) -> Line:
+    """Return a line whose first cell is blank with the cursor on it."""
+    return (Span(">" + text_of(line)[1:], "selected"),)
+
+
 def faded(line: Line) -> Line:
     """Return the line with its figures dimmed; bars keep their look because they say why."""
     spans: list[Span] = []

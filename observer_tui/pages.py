@@ -15,7 +15,7 @@ from observer_tui.detail_pages import (
     place_symbols,
 )
 from observer_tui.frame import Frame
-from observer_tui.lines import Span, boxed, fit_line
+from observer_tui.lines import Span, boxed, fit_line, under_cursor
 from observer_tui.panes.header import WIDE, draw_header, draw_second_line, draw_tiny
 from observer_tui.panes.help import draw_footer, draw_help_box
 from observer_tui.panes.processes import draw_table, draw_table_box
@@ -33,6 +33,8 @@ from observer_tui.panes.storage import (
 )
 from observer_tui.panes.totals import draw_total_boxes, draw_total_lines
 from observer_tui.placing import Placed, in_row
+from observer_tui.reading import read_place
+from observer_tui.rows import window_top
 from observer_tui.storage_page import place_storage
 from observer_tui.ui_state import Page
 
@@ -124,15 +126,18 @@ def _overview_small(frame: Frame, width: int, top: int, height: int) -> list[Pla
 
 def _events(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
     lines = event_lines(frame, width - 2)
-    first = max(0, min(frame.ui.scroll, len(lines) - (height - 2)))
     title = f"{frame.words('Events')} {len(lines)}"
     if frame.ui.severe_only:
         title += f" ({frame.words('only severe')})"
     if not lines:
         lines = [fit_line([Span(f" {frame.words('no event passes the filter')}", "dim")], width - 2)]
-    note = frame.words("/ filter  ! only severe  g newest")
+    else:
+        place = read_place(frame)
+        lines[place] = under_cursor(lines[place])
+    note = frame.words("enter whole text  / filter  ! only severe  g newest")
     alerts = alert_lines(frame, width - 2)[: height // 3]
     room = height - 2 - len(alerts)
+    first = window_top(read_place(frame), len(lines), room)
     body = boxed(title, [*alerts, *lines[first : first + room]], (width, height), frame.glyphs, note)
     return [Placed("event-log", 0, top, width, height, body)]
 

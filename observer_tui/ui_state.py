@@ -6,6 +6,8 @@ One frozen struct that is replaced, so that a frame is a function of (view, mete
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from observer_core.details import AuditRow
+from observer_core.messages import Event
 from observer_core.view import LeaseView
 from observer_tui.lines import Role
 from observer_tui.options import RATES_HZ as RATES_HZ
@@ -88,7 +90,9 @@ class UiState:
     audit_filter: str = ""
     severe_only: bool = False
     scroll: int = 0
-    """Lines that the scrolling part of the page (events, help) is moved from its start."""
+    """Lines that the scrolling part of the page (help, logs) is moved from its start."""
+    read: Event | AuditRow | None = None
+    """The event or the line of the audit trail under the cursor; None = the newest."""
     window_s: int = 900
     hz: float = 2.0
     frozen_ns: int | None = None

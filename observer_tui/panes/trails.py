@@ -5,9 +5,11 @@ from itertools import takewhile
 
 from observer_core.details import AuditRow, LogLine
 from observer_tui.frame import Frame
-from observer_tui.lines import Line, Role, Span, boxed, cell, faded, fit_line
+from observer_tui.lines import Line, Role, Span, boxed, cell, faded, fit_line, under_cursor
 from observer_tui.panes.symbols import waiting_text
 from observer_tui.quantities import age_ns, count, date_time, size
+from observer_tui.reading import read_place
+from observer_tui.rows import window_top
 
 _LEVEL_ROLES: dict[str, Role] = {"WARNING": "warn", "ERROR": "bad", "CRITICAL": "bad"}
 _STATE_ROLES: dict[str, Role] = {"done": "ok", "failed": "bad", "refused": "bad"}
@@ -109,15 +111,17 @@ def draw_audit_box(frame: Frame, width: int, height: int) -> list[Line]:
     lines = [fit_line([*head, Span(words("reason"), "label")], inner)]
     rows = [] if found is None else list(reversed(found.rows))
     room = max(1, height - 3)
-    top = max(0, min(frame.ui.scroll, len(rows) - room))
-    lines += [_audit_line(frame, row, inner, sizes) for row in rows[top : top + room]]
+    place = read_place(frame)
+    top = window_top(place, len(rows), room)
+    drawn = [_audit_line(frame, row, inner, sizes) for row in rows[top : top + room]]
+    lines += [under_cursor(line) if top + index == place else line for index, line in enumerate(drawn)]
     if found is None:
         lines.append(fit_line([Span(f"  {waiting_text(frame)}", "dim")], inner))
     elif not rows:
         text = words("no line passes the filter") if frame.ui.audit_filter else words("nobody has ordered anything yet")
         lines.append(fit_line([Span(f"  {text}", "dim")], inner))
     title = f"{words('Audit')} {count(None if found is None else len(rows))}"
-    return boxed(title, lines, (width, height), frame.glyphs, words("/ search  g newest"))
+    return boxed(title, lines, (width, height), frame.glyphs, words("enter whole text  / search  g newest"))
 
 
 def _audit_line(frame: Frame, row: AuditRow, width: int, sizes: tuple[int, ...]) -> Line:

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from observer_core.view import GetAudit, GetGaps, GetLog, GetSymbol, GetSymbols
+from observer_tui.drawing_app import ConsoleOptions
 from observer_tui.ui_state import Page
 from tests.fixtures.console_feed import view_at
 from tests.fixtures.console_pilot import Console, run
@@ -335,3 +336,34 @@ def test_two_thousand_symbols_scroll_and_sort_without_a_slow_frame(capsys: pytes
         figures = ", ".join(f"{what} {spent:.0f} ms" for what, spent in slowest.items())
         sys.stdout.write(f"\nsymbol screen of 2,000, slowest of 20 frames: {figures}\n")
     assert max(slowest.values()) < FRAME_LIMIT_MS
+
+
+@pytest.mark.parametrize("size", [(160, 48), (80, 24)])
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_a_cut_event_or_order_is_read_whole(size: tuple[int, int], language: str) -> None:
+    long = " ".join(f"{number:06}" for number in range(60))
+
+    async def body(console: Console) -> None:
+        events = view_at(3).events
+        newer = msgspec.structs.replace(events[-1], at_ns=events[-1].at_ns + 1, text="came later")
+        cut = msgspec.structs.replace(events[-1], at_ns=events[-1].at_ns - 1, text=f"held: {long}")
+        await console.play(3, events=(*events, cut))
+        await console.press("8", "j")
+        await console.play(4, events=(*events, cut, newer))
+        assert next(line for line in console.text.splitlines() if line.startswith("│>")).count("held: 000000") == 1
+        assert "000059" not in console.text
+        await console.press("enter")
+        assert all(f"{number:06}" in console.dialog for number in range(60))
+        await console.press("enter")
+        assert console.dialog == ""
+        await console.press("9")
+        await console.until(lambda: console.app.frame.replies.audit is not None)
+        await console.press("j", "enter")
+        assert "4301" in console.dialog
+        assert "kim (uid 1000, pid 4121)" in console.dialog
+        await console.press("escape", "escape", "g")
+        assert console.page is Page.EVENTS
+        await console.play(5, events=(*events, msgspec.structs.replace(newer, at_ns=newer.at_ns + 1, text="newest")))
+        assert any(line.startswith("│>") and "newest" in line for line in console.text.splitlines())
+
+    run(body, ConsoleOptions(operator="lee", language=language), size)

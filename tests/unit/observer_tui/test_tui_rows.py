@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from observer_core.clock import NS_PER_S
 from observer_core.messages import Event
 from observer_tui.bindings import BINDINGS, PAGE_KEYS, available, binding_of
+from observer_tui.cells import width_of, wrapped
 from observer_tui.command_line import Intent, parse
 from observer_tui.feed import LinkFacts, LinkState
 from observer_tui.frame import Frame
@@ -138,6 +139,13 @@ def test_routine_pushes_out_neither_warnings_nor_orders() -> None:
     assert [event.at_ns for event in foremost(events, 2)] == [2, 1]
     assert foremost(events, 100) == events
     assert foremost(events, -1) == []
+
+
+@given(st.text("ab 가나 한", max_size=80), st.integers(2, 20))
+def test_a_text_is_wrapped_without_loss(text: str, width: int) -> None:
+    lines = wrapped(text, width)
+    assert all(width_of(line) <= width for line in lines)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
 
 
 def test_every_binding_is_unique_and_explained() -> None:
