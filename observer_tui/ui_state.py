@@ -86,6 +86,7 @@ class UiState:
     gap_table: str = GAP_TABLES[0]
     storage_table: str = STORAGE_TABLES[0]
     log_kind: str = "log"
+    """What the page of logs shows, "log" or "stacks"; stacks are of one visit."""
     log_filter: str = ""
     audit_filter: str = ""
     severe_only: bool = False
@@ -107,14 +108,14 @@ class UiState:
     def opened(self, page: Page) -> "UiState":
         """Return the state on another page, the present one remembered for going back."""
         if page is self.page:
-            return self
-        return replace(self, page=page, back=(*self.back, self.page)[-8:], scroll=0)
+            return replace(self, log_kind="log")
+        return replace(self, page=page, back=(*self.back, self.page)[-8:], scroll=0, log_kind="log")
 
     def returned(self) -> "UiState":
         """Return the state one page back; on the first page nothing changes."""
         if not self.back:
-            return replace(self, page=Page.OVERVIEW, scroll=0)
-        return replace(self, page=self.back[-1], back=self.back[:-1], scroll=0)
+            return replace(self, page=Page.OVERVIEW, scroll=0, log_kind="log")
+        return replace(self, page=self.back[-1], back=self.back[:-1], scroll=0, log_kind="log")
 
     @property
     def filter_text(self) -> str:

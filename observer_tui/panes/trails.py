@@ -45,8 +45,9 @@ def draw_log_box(frame: Frame, width: int, height: int) -> list[Line]:
         title += f" ({words('only severe')})"
     lines = log_lines(frame, width - 2)
     if found is not None and found.process == name:
-        written = age_ns(found.modified_ns, frame.now_ns)
-        title += f"  {size(found.size_bytes)}, {words('written {age} ago', age=written)}"
+        if found.modified_ns:
+            written = age_ns(found.modified_ns, frame.now_ns)
+            title += f"  {size(found.size_bytes)}, {words('written {age} ago', age=written)}"
         if not lines:
             text = words("no line passes the filter") if frame.ui.log_filter else words("nothing was written")
             lines = [fit_line([Span(f" {text}", "dim")], width - 2)]
@@ -54,7 +55,10 @@ def draw_log_box(frame: Frame, width: int, height: int) -> list[Line]:
         lines = [fit_line([Span(f" {waiting_text(frame)}", "dim")], width - 2)]
     room = height - 2
     ends = max(min(room, len(lines)), len(lines) - frame.ui.scroll)
-    note = words("/ search  ! only severe  x stack dumps  left/right other process  G follow")
+    stacks = frame.ui.log_kind == "stacks"
+    note = words("/ search  x log  left/right other process  G follow") if stacks else words(
+        "/ search  ! only severe  x stack dumps  left/right other process  G follow"
+    )  # fmt: skip
     return boxed(title, lines[max(0, ends - room) : ends], (width, height), frame.glyphs, note)
 
 

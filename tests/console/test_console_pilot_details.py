@@ -367,3 +367,21 @@ def test_a_cut_event_or_order_is_read_whole(size: tuple[int, int], language: str
         assert any(line.startswith("│>") and "newest" in line for line in console.text.splitlines())
 
     run(body, ConsoleOptions(operator="lee", language=language), size)
+
+
+def test_stack_dumps_are_of_one_visit() -> None:
+    async def body(console: Console) -> None:
+        await console.press("7", "x")
+        await console.until(lambda: "Thread 0x7f" in console.text)
+        assert "x log" in console.text
+        await console.press("l")
+        await console.until(lambda: "sweep done" in console.text)
+        await console.press("x", "1", "l")
+        assert console.app.ui.log_kind == "log"
+        await console.press("x", "escape", "colon")
+        await console.until(lambda: console.app.focused is not None)
+        await console.press(*"logs", "enter")
+        await console.until(lambda: console.page is Page.LOGS)
+        assert "x stack dumps" in console.text
+
+    run(body)
