@@ -225,6 +225,11 @@ class Meters:
         """Return the bytes per second that the writers store."""
         return _sum(meter.bytes_per_s(now_ns) for meter in self._of_kinds(frozenset({"writer"})))
 
+    def has_counted_all(self, now_ns: int) -> bool:
+        """Return whether there is a rate of every collecting and writing process, so that sums leave none out."""
+        counted = self._of_kinds(COLLECTING_KINDS | {"writer"})
+        return all(meter.records_per_s(now_ns) is not None for meter in counted)
+
     def errors_per_minute(self) -> int:
         """Return the errors of all processes in the last 60 s."""
         return sum(self.processes[name].errors_per_minute() for name in self._kinds)

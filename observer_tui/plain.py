@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from observer_core.bus.request import new_request_id
 from observer_core.clock import NS_PER_S, Clock
-from observer_core.view import SystemView
+from observer_core.errors import LinkError
+from observer_core.view import GetHistory, SystemView
 from observer_tui.conditions import Condition, condition_of, tally, verdict_of
 from observer_tui.feed import Feed, LinkFacts
 from observer_tui.meters import COLLECTING_KINDS, Meters
@@ -20,13 +22,17 @@ if TYPE_CHECKING:
 
 Print = Callable[[str], None]
 
+_COUNTING_S = 2.5
+"""Longest wait for the second report of every process: they come twice a second, late ones a little later."""
+
 
 async def print_once(
     feed: Feed, clock: Clock, emit: Print, *, as_json: bool, wait_s: float, words: Words
 ) -> str | None:
     """Print the state when there is one; return why there is none.
 
-    The text form waits for a second set of counters, because a rate needs two.
+    The text form takes rates from what the core kept, as the console does that attaches; a core that has just begun is
+    given a moment to count: the rate of a process needs two of its reports.
     """
     meters = Meters()
     await feed.start()
@@ -42,17 +48,24 @@ async def print_once(
             emit(msgspec.json.encode(view).decode())
             return None
         meters.observe(view)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(wait_s, 1.5)):
-                while meters.records_per_s(clock.now_ns()) is None:
+        with contextlib.suppress(TimeoutError, LinkError):
+            async with asyncio.timeout(min(wait_s, _COUNTING_S)):
+                await _recall(feed, meters, clock)
+                while not meters.has_counted_all(clock.now_ns()):
                     await feed.wait_change()
-                    view = feed.view
+                    view = view if feed.view is None else feed.view
                     meters.observe(view)
         for line in status_lines(view, feed.link, meters, clock.now_ns(), words):
             emit(line)
         return None
     finally:
         await feed.close()
+
+
+async def _recall(feed: Feed, meters: Meters, clock: Clock) -> None:
+    answer = await feed.ask(GetHistory(request_id=new_request_id()))
+    if answer.history is not None:
+        meters.recall(answer.history, clock.now_ns())
 
 
 def print_instant(feed: "ReplayFeed", emit: Print, *, as_json: bool, words: Words) -> str | None:

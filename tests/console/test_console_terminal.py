@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.hub import short_directory
-from tests.fixtures.hub_stage import HubStage
+from observer_core.rates import Course
+from observer_core.view import GetHistory
+from tests.fixtures.hub import short_directory, until
+from tests.fixtures.hub_stage import KINDS, HubStage
 from tests.fixtures.terminal import MOUSE_OFF, RESTORED, ROOT, Terminal, monotonic_s
 
 pytestmark = [pytest.mark.console, pytest.mark.timeout(90)]
@@ -203,6 +205,31 @@ def test_once_prints_five_lines_or_the_view(stage: HubStage) -> None:
     assert re.search(r"records/s: [0-9,]{3,}", plain)
     view = json.loads(run_plain(stage, "--once", "--json"))
     assert len(view["processes"]) == 12
+
+
+def test_one_look_has_the_rates_that_the_core_keeps(stage: HubStage) -> None:
+    """Nothing is reported while it looks: what it prints it cannot have counted itself."""
+    until(lambda: is_kept(stage), "the core has a rate of every shard and writer")
+    stage.silent.set()
+    try:
+        found = run_plain(stage, "--once", "--lang", "en")
+    finally:
+        stage.silent.clear()
+    rates = re.search(r"records/s: ([0-9,]+) .* bytes/s written: [0-9.]+ MB", found)
+    assert rates is not None, found
+    # Eight shards of 140 to 203 records a second.
+    assert 1_372 * 0.88 < int(rates[1].replace(",", "")) < 1_372 * 1.12
+
+
+def is_kept(stage: HubStage) -> bool:
+    """Return whether the newest kept points of all shards and writers have rates."""
+    with stage.hub.viewer() as viewer:
+        history = viewer.ask(GetHistory(request_id="h")).history
+    courses = {one.name: Course(one.columns) for one in history.processes} if history is not None else {}
+    counted = [
+        courses[name] for name, kind in KINDS.items() if kind in {"swing", "scalp", "writer"} and name in courses
+    ]
+    return len(counted) == 10 and all(len(course) and course[-1].records is not None for course in counted)
 
 
 def run_plain(stage: HubStage, *more: str) -> str:

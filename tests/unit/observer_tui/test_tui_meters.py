@@ -95,6 +95,17 @@ def test_seconds_without_a_live_link_are_blank_and_the_history_is_bounded() -> N
     assert meters.second == at(4_000) // NS_PER_S
 
 
+def test_a_sum_is_complete_when_no_collecting_or_writing_process_is_left_out() -> None:
+    meters = Meters()
+    meters.observe(view_at(0))
+    first = view_at(1).processes[0]
+    meters.observe(view_at(1, processes=(first, *view_at(0).processes[1:])))
+    assert meters.records_per_s(at(1)) is not None
+    assert not meters.has_counted_all(at(1))
+    meters.observe(view_at(1))
+    assert meters.has_counted_all(at(1))
+
+
 def test_totals_come_from_collecting_processes_and_writers() -> None:
     meters = Meters()
     for second in (0, 1, 2):
