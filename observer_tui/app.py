@@ -201,6 +201,7 @@ class ConsoleApp(ReplayingApp):
         """Take the next or previous sort order."""
         field, names, present = self._sorting()
         self.change(**{field: names[(names.index(present) + step) % len(names)]})
+        self._tell_order()
 
     def action_invert(self) -> None:
         """Turn the sort order round."""
@@ -208,6 +209,14 @@ class ConsoleApp(ReplayingApp):
             self.change(symbol_inverted=not self.ui.symbol_inverted)
         else:
             self.change(inverted=not self.ui.inverted)
+        self._tell_order()
+
+    def _tell_order(self) -> None:
+        of_symbols = self.ui.page is Page.SYMBOLS
+        turned = self.ui.symbol_inverted if of_symbols else self.ui.inverted
+        glyphs = self.store.glyphs
+        arrow = glyphs.arrow_up if turned else glyphs.arrow_down
+        self.tell("sorted by {order} {arrow}", order=self.words(self._sorting()[2]), arrow=arrow)
 
     def _sorting(self) -> tuple[str, list[str], str]:
         """Return the field, the orders and the present order of the open page."""
@@ -240,11 +249,13 @@ class ConsoleApp(ReplayingApp):
         """Take the next time window."""
         place = WINDOWS_S.index(self.ui.window_s)
         self.change(window_s=WINDOWS_S[(place + 1) % len(WINDOWS_S)])
+        self.tell("charts of {count} min", count=self.ui.window_s // 60)
 
     def action_rate(self, step: int) -> None:
         """Refresh more or less often."""
         self.change(hz=stepped(self.ui.hz, RATES_HZ, step))
         self.set_tick()
+        self.tell("refreshed {rate}/s", rate=f"{self.ui.hz:g}")
 
     def action_language(self) -> None:
         """Take the other language."""
@@ -316,6 +327,7 @@ class ConsoleApp(ReplayingApp):
     async def action_filter(self) -> None:
         """Type a new filter; the present one holds until then."""
         if self.prompt is None:
+            self.change(notice=None)
             self._before_typing = filter_and_selection(self.ui)
             await self._open_prompt("/")
 

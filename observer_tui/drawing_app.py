@@ -26,7 +26,7 @@ from observer_tui.pages import draw_page
 from observer_tui.placing import Placed
 from observer_tui.store import Store
 from observer_tui.terminal_app import TerminalApp
-from observer_tui.ui_state import RATES_HZ, UiState, stepped
+from observer_tui.ui_state import BRIEF_S, RATES_HZ, UiState, stepped
 from observer_tui.widgets.pane import Pane
 from observer_tui.words import Words
 
@@ -239,6 +239,11 @@ class DrawingApp(TerminalApp):
     def notice(self, text: str, /, role: Role = "plain", **values: object) -> None:
         """Tell the operator something for a few seconds."""
         self.ui = self.ui.noticed(self.words(text, **values), self._clock.monotonic_ns(), role)
+        self.draw()
+
+    def tell(self, text: str, /, **values: object) -> None:
+        """Tell what a key has changed, also where an older message stood or the second line has no room for it."""
+        self.ui = self.ui.noticed(self.words(text, **values), self._clock.monotonic_ns(), for_s=BRIEF_S)
         self.draw()
 
     @property

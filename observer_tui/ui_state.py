@@ -49,6 +49,8 @@ STORAGE_TABLES = ("tasks", "days", "backups", "disk")
 WINDOWS_S = (60, 300, 900)
 LANGUAGES = ("en", "ko")
 NOTICE_S = 8
+BRIEF_S = 2
+"""What a key has changed is told more briefly: the second line shows it, too, where there is room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +111,18 @@ class UiState:
         """Return the state on another page, the present one remembered for going back."""
         if page is self.page:
             return replace(self, log_kind="log")
-        return replace(self, page=page, back=(*self.back, self.page)[-8:], scroll=0, log_kind="log")
+        return self._on(page, (*self.back, self.page)[-8:])
 
     def returned(self) -> "UiState":
         """Return the state one page back; on the first page nothing changes."""
         if not self.back:
-            return replace(self, page=Page.OVERVIEW, scroll=0, log_kind="log")
-        return replace(self, page=self.back[-1], back=self.back[:-1], scroll=0, log_kind="log")
+            return self._on(Page.OVERVIEW, ())
+        return self._on(self.back[-1], self.back[:-1])
+
+    def _on(self, page: Page, back: tuple[Page, ...]) -> "UiState":
+        """Return the state on a page, from its top; good news of before make room for the names of the pages."""
+        notice = self.notice if self.notice is not None and self.notice.role in ("warn", "bad") else None
+        return replace(self, page=page, back=back, scroll=0, log_kind="log", notice=notice)
 
     @property
     def filter_text(self) -> str:
@@ -123,9 +130,9 @@ class UiState:
         field = FILTERED.get(self.page)
         return str(getattr(self, field)) if field is not None else ""
 
-    def noticed(self, text: str, monotonic_ns: int, role: Role = "plain") -> "UiState":
+    def noticed(self, text: str, monotonic_ns: int, role: Role = "plain", *, for_s: int = NOTICE_S) -> "UiState":
         """Return the state with a notice for the next seconds."""
-        return replace(self, notice=Notice(text, role, monotonic_ns + NOTICE_S * 1_000_000_000))
+        return replace(self, notice=Notice(text, role, monotonic_ns + for_s * 1_000_000_000))
 
     def may_order(self, now_ns: int) -> bool:
         """Return whether this console's lease is live."""

@@ -120,6 +120,29 @@ def test_a_cleared_filter_leaves_the_cursor_on_what_it_had_found() -> None:
     run(body)
 
 
+@pytest.mark.parametrize(("size", "language", "told"), [
+    ((160, 48), "en", ("charts of 1 min", "refreshed 4/s", "refreshed 2/s", "sorted by name", "sorted by name")),
+    ((80, 24), "ko", ("차트 구간 1분", "초당 4회", "초당 2회", "정렬: 이름", "정렬: 이름")),
+])  # fmt: skip
+def test_a_message_hides_no_effect_of_a_key(size: tuple[int, int], language: str, told: tuple[str, ...]) -> None:
+    async def body(console: Console) -> None:
+        for key, text in zip(("t", "plus", "minus", "greater_than_sign", "I"), told, strict=True):
+            console.app.notice("connecting anew")
+            await console.press(key)
+            assert text in console.text.splitlines()[1], key
+        await console.play(6)
+        assert console.app.ui.notice is None
+        assert "[1]" in console.text.splitlines()[1]
+        console.app.notice("connecting anew")
+        await console.press("8")
+        assert "[8]" in console.text.splitlines()[1]
+        console.app.notice("not while the link is down", "warn")
+        await console.press("1")
+        assert "[1]" not in console.text.splitlines()[1]
+
+    run(body, ConsoleOptions(operator="lee", language=language), size)
+
+
 def test_commands_are_typed() -> None:
     async def body(console: Console) -> None:
         for text, shown in (
