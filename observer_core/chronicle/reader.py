@@ -187,7 +187,7 @@ class _IncidentWatch:
         (was_open, were_today), gaps = self._gaps, record.gaps
         self._gaps = gaps.open, gaps.today
         if gaps.open > was_open:
-            return [f"{gaps.open} open gaps"]
+            return ["1 open gap" if gaps.open == 1 else f"{gaps.open} open gaps"]
         # One that opened and closed between two records.
         recalled = record.as_of_ns - self._epoch_ns < _RECALL_NS
         return [f"gap {gaps.newest[0]}"] if gaps.today > were_today and gaps.newest and not recalled else []

@@ -111,10 +111,11 @@ def problems_of(view: SystemView, now_ns: int) -> tuple[Problem, ...]:
     found += [one for row in view.writers if row.name not in named and (one := _of_writer(row))]
     found += [problem for disk in view.disk if (problem := _of_disk(disk))]
     if view.gaps.open and not any(row.open_gaps for row in view.processes):
-        found.append(Problem(Condition.DEGRADED, "gaps", "{count} open gaps", {"count": view.gaps.open}))
+        found.append(Problem(Condition.DEGRADED, "gaps", _open_gaps(view.gaps.open), {"count": view.gaps.open}))
     errors = sum(row.errors_minute for row in view.processes)
     if errors:
-        found.append(Problem(Condition.DEGRADED, "errors", "{count} errors in the last minute", {"count": errors}))
+        form = "1 error in the last minute" if errors == 1 else "{count} errors in the last minute"
+        found.append(Problem(Condition.DEGRADED, "errors", form, {"count": errors}))
     subjects = {problem.subject for problem in found}
     for text in readiness(view, now_ns).failing:
         subject = text.split(":")[0].split()[0]
@@ -131,7 +132,11 @@ def degraded_form(row: ProcessRow, market: MarketView) -> tuple[str, dict[str, s
         )  # fmt: skip
     if is_late(row, market):
         return "no record for {age_s}", {"age_s": row.lag}
-    return "{count} open gaps", {"count": row.open_gaps}
+    return _open_gaps(row.open_gaps), {"count": row.open_gaps}
+
+
+def _open_gaps(count: int) -> str:
+    return "1 open gap" if count == 1 else "{count} open gaps"
 
 
 def _of_process(row: ProcessRow, view: SystemView, now_ns: int) -> Problem | None:

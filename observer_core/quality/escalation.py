@@ -59,7 +59,7 @@ class Escalation:
 def _what(reason: str, gaps: Sequence[Gap]) -> str:
     symbols = {symbol for gap in gaps for symbol in gap.symbols}
     which = next(iter(symbols)) if len(symbols) == 1 else f"{len(symbols)} symbols"
-    return f"{reason} of {which} since {kst_datetime(min(gap.from_ns for gap in gaps)):%H:%M:%S}"
+    return f"{reason} gap of {which} since {kst_datetime(min(gap.from_ns for gap in gaps)):%H:%M:%S}"
 
 
 def _extent(gaps: Sequence[Gap]) -> str:

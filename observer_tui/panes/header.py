@@ -101,8 +101,9 @@ def _right_part(frame: Frame, *, wide: bool, market: bool) -> list[Span]:
         spans.append(Span(f" RW {left // 60}:{left % 60:02d} ", "bar_warn"))
     else:
         spans.append(Span(" RO ", "bar"))
-        if view is not None and view.leases and wide:
-            spans.append(Span(f"{words('RW held by')} {view.leases[0].who.partition(' (')[0]} ", "bar"))
+        held = [] if view is None else [lease for lease in view.leases if lease.until_ns > frame.now_ns]
+        if held and wide:
+            spans.append(Span(f"{words('RW held by')} {held[0].who.partition(' (')[0]} ", "bar"))
     return [*spans, *_alerts(frame, wide)]
 
 
@@ -110,7 +111,8 @@ def _alerts(frame: Frame, wide: bool) -> list[Span]:
     alerts = len(frame.verdict.problems)
     if not alerts:
         return []
-    text = frame.words("{count} alerts", count=alerts) if wide else str(alerts)
+    told = frame.words("1 alert") if alerts == 1 else frame.words("{count} alerts", count=alerts)
+    text = told if wide else str(alerts)
     return [Span(f" ! {text} ", "bar_warn")]
 
 

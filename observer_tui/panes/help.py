@@ -13,6 +13,7 @@ LEGEND: tuple[tuple[str, str], ...] = (
     ("=", "paused by an operator"),
     ("x", "down"),
     ("?", "running, but has not reported for 3 s"),
+    ("*", "behind the market's phase: simulated"),
 )
 """What the sign in front of a row means."""
 

@@ -2,6 +2,8 @@
 
 from observer_core.http.verdict import fills_soon
 from observer_core.messages import Event
+from observer_core.quality.day_book import shard_of
+from observer_core.quality.escalation import CLOSED, GREW
 from observer_core.view import BudgetRow, DiskRow, WriterRow
 from observer_tui.cells import width_of
 from observer_tui.frame import Frame
@@ -182,11 +184,16 @@ def _event_line(frame: Frame, event: Event, width: int) -> Line:
     spans = [
         Span(f" {clock_time(event.at_ns)} ", "dim"),
         cell(_SEVERITIES.get(event.severity, event.severity), 6, _severity_role(event.severity)),
-        cell(event.subject.partition(" (uid ")[0], 12, "label"),
+        cell(_subject(event), 12, "label"),
         *([cell(f" {event.name}", 16, "dim")] if width >= EVENT_NAMES_FROM else []),
         Span(f" {frame.words.of_core(event.text or event.name)}"),
     ]
     return fit_line(spans, width)
+
+
+def _subject(event: Event) -> str:
+    """Return whom an event is about, short: of a gap, whose id is too long to be read, the shard."""
+    return shard_of(event.subject) if event.name in (GREW, CLOSED) else event.subject.partition(" (uid ")[0]
 
 
 def alert_lines(frame: Frame, width: int) -> list[Line]:

@@ -112,7 +112,7 @@ def _drill_line(frame: Frame, backup: BackupView, width: int) -> Line:
 def _unsecured_line(frame: Frame, backup: BackupView, width: int) -> Line:
     words, since_ns = frame.words, backup.unsecured_since_ns
     limit = duration(backup.limit_s) if backup.limit_s else UNKNOWN
-    spans = [Span(" "), cell(words("without"), 10, "label")]
+    spans = [Span(" "), cell(words("copies") if since_ns is None else words("no copy"), 10, "label")]
     if since_ns is None:
         spans.append(Span(words("every finished day has a verified copy")))
     else:
@@ -140,7 +140,7 @@ def draw_retention_box(frame: Frame, width: int, height: int) -> list[Line]:
     head += [
         cell(words("next"), 11, "label"),
         cell(words("secured"), 8, "label"),
-        cell(words("bytes"), 9, "label", "right"),
+        cell(words("sealed"), 9, "label", "right"),
     ]
     lines.append(fit_line([*head, Span("  "), Span(words("reason"), "label")], inner))
     room = max(1, height - 2 - len(lines))
@@ -186,7 +186,7 @@ def _retention_line(frame: Frame, day: RetentionDay, due_ns: int, width: int) ->
     spans = [
         Span(" "),
         cell(_day(day.day), 6, "label"),
-        cell(f"{_age_days(day.day, due_ns)} d", 5, "plain", "right"),
+        cell(_age(frame, day.day, due_ns), 5, "plain", "right"),
         Span("  "),
         cell(words(text), 11, role),
         cell(copy[0], 8, copy[1]),
@@ -195,6 +195,13 @@ def _retention_line(frame: Frame, day: RetentionDay, due_ns: int, width: int) ->
         Span(words.of_core(day.reason), "dim"),
     ]
     return fit_line(spans, width)
+
+
+def _age(frame: Frame, day: int, due_ns: int) -> str:
+    """Return how old a day is when retention runs next; the day that is being written has no age yet."""
+    if day == kst_day(frame.figures_ns):
+        return frame.words("today")
+    return f"{_age_days(day, due_ns)} d"
 
 
 def _age_days(day: int, due_ns: int) -> int:

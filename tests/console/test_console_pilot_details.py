@@ -6,7 +6,7 @@ import time
 import msgspec
 import pytest
 
-from observer_core.view import GetAudit, GetGaps, GetLog, GetSymbol, GetSymbols
+from observer_core.view import GetAudit, GetGaps, GetLog, GetSymbol, GetSymbols, LeaseView
 from observer_tui.drawing_app import ConsoleOptions
 from observer_tui.ui_state import Page
 from tests.fixtures.console_feed import view_at
@@ -383,5 +383,30 @@ def test_stack_dumps_are_of_one_visit() -> None:
         await console.press(*"logs", "enter")
         await console.until(lambda: console.page is Page.LOGS)
         assert "x stack dumps" in console.text
+
+    run(body)
+
+
+def test_one_is_said_as_one_and_a_lease_that_has_ended_is_not_held() -> None:
+    async def body(console: Console) -> None:
+        view = view_at(4)
+        ended = LeaseView(who="root (uid 0, pid 1)", reason="test", until_ns=view.as_of_ns - 1)
+        gap = msgspec.structs.replace(
+            view.events[-1],
+            name="gap_grew",
+            subject="swing-2-3622ab9f",
+            text="paused gap of 497 symbols since 10:00:00 is minor",
+        )
+        gaps = msgspec.structs.replace(view.gaps, open=1)
+        await console.play(4, leases=(ended,), gaps=gaps, events=(*view.events, gap))
+        first = console.text.splitlines()[0]
+        assert "RW held by" not in first
+        assert "1 open gap " in first
+        assert "! 1 alert " in first
+        assert "swing-2-3622" not in console.text
+        assert any("swing-2 " in line and "paused gap of 497" in line for line in console.text.splitlines())
+        held = msgspec.structs.replace(ended, until_ns=view.as_of_ns + 10**12)
+        await console.play(4, leases=(held,))
+        assert "RW held by root" in console.text.splitlines()[0]
 
     run(body)

@@ -150,7 +150,7 @@ def test_incidents_are_visited_in_order(directory: Path) -> None:
         assert "10:42 [" in console.text
         assert console.text.splitlines()[1].count("!") == 3
         for number, (time, text) in enumerate(
-            (("10:43:10", "it died"), ("10:44:10", "1 open gaps"), ("10:44:19", "the recording stops")), start=1
+            (("10:43:10", "it died"), ("10:44:10", "1 open gap"), ("10:44:19", "the recording stops")), start=1
         ):
             await console.press("n")
             assert f"{time} paused" in first_line(console)

@@ -146,10 +146,10 @@ def test_incidents_are_severe_events_alerts_opened_gaps_and_holes(tmp_path: Path
     assert found == [
         (2, "swing-0: it broke"),
         (3, "swing-0 is late"),
-        (4, "1 open gaps"),
+        (4, "1 open gap"),
         (6, "swing-0 is late"),
         (6, "the recording stops"),
-        (401, "1 open gaps"),
+        (401, "1 open gap"),
         (402, "swing-0: process 1 ended"),
         (414, "gap 09:06:50 restart 500 symbols 2.0 s"),
     ]

@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[3]
         ("stopped as ordered (exit code 0)", "명령대로 종료 (종료 코드 0)"),
         ("01:13:24 restart 500 symbols 11.5 s", "01:13:24 재시작 500 종목 11.5 s"),
         ("restart of 500 symbols since 01:13:24 is minor", "재시작 공백 500 종목, 01:13:24부터: 경미"),
+        ("paused gap of 497 symbols since 04:36:24 is minor", "일시정지 공백 497 종목, 04:36:24부터: 경미"),
+        ("stale gap of 005930 since 04:36:24 is major", "005930 멈춘 값 공백, 04:36:24부터: 중대"),
         ("its shard swing-2 is backoff: signal 9 SIGKILL", "샤드 swing-2 상태 backoff: 신호 9 SIGKILL"),
         ("삼성전자 상한가 도달", "삼성전자 상한가 도달"),
         ("something new {a}", "something new {a}"),

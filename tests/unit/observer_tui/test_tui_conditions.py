@@ -68,6 +68,7 @@ def test_a_waiting_writer_a_full_disk_and_errors_degrade() -> None:
     assert judged(view_at(0, disk=(full,))).reason == "/app/data 8% free, full in 1h00m"
     assert judged(view_at(0, gaps=msgspec.structs.replace(view.gaps, open=3))).reason == "gaps 3 open gaps"
     failing = view_at(0, processes=(shard(0, 0, errors_minute=3), shard(1, 0, errors_minute=1)))
+    assert judged(view_at(0, gaps=msgspec.structs.replace(view.gaps, open=1))).reason == "gaps 1 open gap"
     assert judged(failing).reason == "errors 4 errors in the last minute"
 
 

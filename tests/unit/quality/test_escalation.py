@@ -27,9 +27,9 @@ def test_a_gap_is_told_at_each_step_and_at_its_end() -> None:
         ("critical", at(300)),
     ]
     assert found[0].subject == "scalp-0-7-1"
-    assert found[0].text == "stream_cut of 2 symbols since 10:20:00 is minor"
+    assert found[0].text == "stream_cut gap of 2 symbols since 10:20:00 is minor"
     (end,) = told.close([replace(gap(), until_ns=at(400), missed_volume=1_234)], at(401))
-    assert end.text == "stream_cut of 2 symbols since 10:20:00 ended after 400.0 s (critical), 1,234 shares missed"
+    assert end.text == "stream_cut gap of 2 symbols since 10:20:00 ended after 400.0 s (critical), 1,234 shares missed"
     assert told.close([replace(gap(), until_ns=at(400))], at(402)) == []
 
 
@@ -43,7 +43,7 @@ def test_many_at_once_are_one_event() -> None:
     told = Escalation("swing-1")
     many = [gap(number, GapReason.STALE, (f"{number:06d}",)) for number in range(300)]
     (event,) = told.look([*many], at(61))
-    assert (event.subject, event.text) == ("swing-1", "stale of 300 symbols since 10:20:00 is major")
+    assert (event.subject, event.text) == ("swing-1", "stale gap of 300 symbols since 10:20:00 is major")
     (end,) = told.close([replace(one, until_ns=at(70)) for one in many], at(70))
     assert end.text.endswith("ended after 70.0 s (major)")
 
