@@ -105,9 +105,9 @@ def is_stale(link: LinkFacts) -> bool:
     return link.state is not LinkState.LIVE or link.age_s is None or link.age_s > STALE_AFTER_S
 
 
-def tally(conditions: Sequence[Condition]) -> str:
+def tally(conditions: Sequence[Condition], words: Words) -> str:
     """Return how many are in which condition, in glyphs: "10 ok 1! 1~"."""
-    parts = [f"{sum(1 for one in conditions if one is Condition.OK)} ok"]
+    parts = [f"{sum(1 for one in conditions if one is Condition.OK)} {words('ok')}"]
     for condition in (Condition.DOWN, Condition.SILENT, Condition.DEGRADED, Condition.PASSING, Condition.PAUSED):
         number = sum(1 for one in conditions if one is condition)
         if number:

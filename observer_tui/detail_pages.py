@@ -18,6 +18,8 @@ from observer_tui.ui_state import GAP_TABLES
 _TALL = 30
 _FIGURES = 58
 """Width of the figures beside the gaps."""
+_SLOTS_WHOLE = 92
+"""Width in which a row of the slots stands whole."""
 _GAPS_WIDE = 140
 """Width from which a row of the gaps stands whole beside them."""
 
@@ -103,7 +105,8 @@ def place_symbol(frame: Frame, width: int, top: int, height: int) -> list[Placed
 def place_slots(frame: Frame, width: int, top: int, height: int) -> list[Placed]:
     """Return the slots and who got none."""
     if width >= WIDE:
-        table_width = width * 3 // 5
+        # Beyond what a row takes, the room is for why others got no slot.
+        table_width = min(width * 3 // 5, _SLOTS_WHOLE)
         panes = [("slots", table_width, draw_slots_box), ("overflow", width - table_width, draw_overflow_box)]
         return in_row(frame, top, height, panes)
     overflow_height = max(4, height // 4)

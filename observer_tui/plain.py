@@ -137,7 +137,7 @@ def status_lines(view: SystemView, link: LinkFacts, meters: Meters, now_ns: int,
         standing = f"{words('REPLAY')} {date_time(link.replay.at_ns)}{word}{reason}  KRX {market}"
     return [
         f"OBSERVER {view.host} {view.version}  {standing}  {words('up')} {up}",
-        f"{words('Processes')}: {tally(conditions)}" + (f" ({', '.join(worst)})" if worst else ""),
+        f"{words('Processes')}: {tally(conditions, words)}" + (f" ({', '.join(worst)})" if worst else ""),
         f"{words('records/s')}: {rate(meters.records_per_s(now_ns))}  {words('symbols')}: {count(symbols)}"
         f"  {words('errors')}: {count(sum(row.errors_total for row in view.processes))}"
         f"  {words('bytes/s written')}: {size(meters.written_bytes_per_s(now_ns))}",

@@ -220,5 +220,6 @@ def _choices(frame: Frame, width: int) -> str:
 def draw_tiny(frame: Frame, width: int) -> Line:
     """Return the one line that is still true where nothing else fits."""
     conditions = [facts.condition for facts in frame.rows]
-    text = f"OBSERVER {frame.verdict.word} {age(frame.link.age_s)} {tally(conditions)}  {frame.words('need')} 60x15"
+    counted = tally(conditions, frame.words)
+    text = f"OBSERVER {frame.verdict.word} {age(frame.link.age_s)} {counted}  {frame.words('need')} 60x15"
     return fit_line([Span(text, frame.verdict.role)], width)

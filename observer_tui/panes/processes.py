@@ -188,7 +188,7 @@ def draw_sum(frame: Frame, width: int, hidden: int = 0) -> Line:
         "memory": size(sum(facts.row.memory_bytes or 0 for facts in rows) or None),
     }
     name, state, *others = columns_for(width)
-    tallied = f"{frame.words('TOTAL')} {tally([facts.condition for facts in rows])}"
+    tallied = f"{frame.words('TOTAL')} {tally([facts.condition for facts in rows], frame.words)}"
     spans = [Span(" " * _MARK), cell(tallied, name.width + 1 + state.width, "strong")]
     spans += [cell(texts.get(column.title, ""), column.width, "strong", column.align) for column in others]
     note = frame.words("+{count} rows", count=hidden) if hidden else ""

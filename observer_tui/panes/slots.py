@@ -102,7 +102,7 @@ def draw_overflow_box(frame: Frame, width: int, height: int) -> list[Line]:
     level: Role = "warn" if slots.mitigation_level else "dim"
     reason = slots.mitigation_reason or words("none")
     head = [
-        Span(f" {words('candidates')} ", "label"), Span(count(slots.candidates_total)),
+        Span(f" {words('so far: candidates')} ", "label"), Span(count(slots.candidates_total)),
         Span(f"  {words('without a slot')} ", "label"), Span(count(slots.overflow_total)),
         Span(f"  {words('mitigation')} ", "label"), Span(f"{slots.mitigation_level} {words.of_core(reason)}", level),
     ]  # fmt: skip
@@ -119,6 +119,6 @@ def _overflow_line(frame: Frame, row: OverflowRow, width: int) -> Line:
         cell(_name(frame, row.symbol) or UNKNOWN, 14),
         cell(f" {frame.words(row.trigger.replace('_', ' '))}", 14, "key"),
         cell(f"{row.score:.1f}", 7, "plain", "right"),
-        Span(f"  {frame.words.of_core(row.reason)}", "dim"),
+        Span(f"  {frame.words.of_core(row.reason.replace('_', ' '))}", "dim"),
     ]
     return fit_line(spans, width)

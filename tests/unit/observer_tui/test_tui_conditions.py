@@ -100,4 +100,5 @@ def test_without_any_view_it_is_connecting_or_down() -> None:
 
 
 def test_the_tally_names_each_condition_by_its_sign() -> None:
-    assert tally([Condition.OK] * 10 + [Condition.DOWN, Condition.PASSING]) == "10 ok 1x 1~"
+    assert tally([Condition.OK] * 10 + [Condition.DOWN, Condition.PASSING], Words()) == "10 ok 1x 1~"
+    assert tally([Condition.OK], Words("ko")) == "1 정상"
