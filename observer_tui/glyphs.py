@@ -50,9 +50,9 @@ def ceiling(values: Sequence[float | None]) -> float:
     return power
 
 
-def sparkline(values: Sequence[float | None], glyphs: Glyphs) -> str:
-    """Return one character a value: blank = not known, the lowest glyph = zero."""
-    top = ceiling(values)
+def sparkline(values: Sequence[float | None], glyphs: Glyphs, least: float = 0.0) -> str:
+    """Return one character a value: blank = not known, the lowest glyph = zero; full is at least `least`."""
+    top = max(least, ceiling(values))
     last = len(glyphs.ramp) - 1
     return "".join(
         " " if value is None else glyphs.ramp[min(last, -int(-max(0.0, value) * last // top))] for value in values

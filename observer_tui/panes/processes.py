@@ -17,6 +17,8 @@ SPARK_S = 60
 WIDE = 110
 """Columns from which the long sparkline fits."""
 
+_SPARK_LEAST = 10.0
+"""Records a second of a full bar at least: the one gap record of a paused shard is no peak."""
 _STALE_ROW_S = 3.0
 
 
@@ -58,7 +60,7 @@ def _spark(columns: int) -> Callable[[RowFacts, Frame], str]:
         if not _counts(facts):
             return ""
         values = buckets(facts.meter.history.recent("records", SPARK_S), columns, SPARK_S, frame.meters.second)
-        return sparkline(values, frame.glyphs)
+        return sparkline(values, frame.glyphs, _SPARK_LEAST)
 
     return drawn
 

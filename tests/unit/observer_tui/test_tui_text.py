@@ -81,6 +81,11 @@ def test_a_sparkline_is_blank_exactly_where_nothing_is_known(values: list[float 
     assert [character == " " for character in drawn] == [value is None for value in values]
 
 
+def test_a_single_record_is_no_peak_of_a_sparkline() -> None:
+    assert sparkline([0.0, 0.25, 0.0], BLOCKS, 10.0) == "▁▂▁"
+    assert sparkline([0.0, 100.0, 50.0], BLOCKS, 10.0) == sparkline([0.0, 100.0, 50.0], BLOCKS)
+
+
 @given(VALUES, st.integers(1, 6), st.sampled_from([BLOCKS, ASCII]))
 def test_a_plot_shows_every_known_value_and_no_other(values: list[float | None], rows: int, glyphs: Glyphs) -> None:
     drawn = plot(values, rows, glyphs)
