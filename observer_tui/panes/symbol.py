@@ -115,7 +115,7 @@ def draw_book_box(frame: Frame, width: int, height: int) -> list[Line]:
     found, words, inner = _detail(frame), frame.words, width - 2
     title = words("Order book")
     if found is None or found.asks is None or found.bids is None:
-        lines = [fit_line([Span(f" {words('no book seen yet')}", "dim")], inner)]
+        lines = [fit_line([Span(f" {_without_book(frame, found)}", "dim")], inner)]
         return boxed(title, lines, (width, height), frame.glyphs)
     levels = max(1, min(10, (height - 5) // 2, len(found.asks.prices)))
     asks = [_level_line(found.asks, place, inner, "bad") for place in reversed(range(levels))]
@@ -126,6 +126,25 @@ def draw_book_box(frame: Frame, width: int, height: int) -> list[Line]:
         inner,
     )
     return boxed(title, _aged(frame, [*asks, between, *bids, total]), (width, height), frame.glyphs)
+
+
+def _without_book(frame: Frame, found: SymbolDetail | None) -> str:
+    """Return why there is no book: books come with a tick slot only."""
+    words = frame.words
+    if found is None or found.flags & STREAMED:
+        return words("no book seen yet")
+    lost_ns = _slot_lost_ns(frame, found.code)
+    return words("no tick slot") if lost_ns is None else words("no tick slot since {time}", time=clock_time(lost_ns))
+
+
+def _slot_lost_ns(frame: Frame, code: str) -> int | None:
+    """Return when the symbol lost its tick slot, as far as the events kept tell."""
+    lost = (f" takes the place of {code}: ", f": {code} goes: ")
+    events = frame.view.events if frame.view is not None else ()
+    return max(
+        (event.at_ns for event in events if event.name == "slot_changed" and any(part in event.text for part in lost)),
+        default=None,
+    )
 
 
 def _level_line(side: BookSide, place: int, width: int, role: Role) -> Line:

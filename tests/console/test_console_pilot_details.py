@@ -2,12 +2,16 @@
 
 import sys
 import time
+from dataclasses import replace
 
 import msgspec
 import pytest
 
+from observer_core.details import STREAMED
 from observer_core.view import GetAudit, GetGaps, GetLog, GetSymbol, GetSymbols, LeaseView
 from observer_tui.drawing_app import ConsoleOptions
+from observer_tui.lines import text_of
+from observer_tui.panes.symbol import draw_book_box
 from observer_tui.ui_state import Page
 from tests.fixtures.console_feed import view_at
 from tests.fixtures.console_pilot import Console, run
@@ -410,3 +414,30 @@ def test_one_is_said_as_one_and_a_lease_that_has_ended_is_not_held() -> None:
         assert "RW held by root" in console.text.splitlines()[0]
 
     run(body)
+
+
+@pytest.mark.parametrize(("language", "told"), [("en", "no tick slot since 10:2"), ("ko", "틱 슬롯 없음")])
+def test_a_symbol_without_a_book_says_that_it_has_no_slot(language: str, told: str) -> None:
+    async def body(console: Console) -> None:
+        view = view_at(3)
+        code = "100070"
+        lost = msgspec.structs.replace(
+            view.events[-2], name="slot_changed", text=f"slot 4: 0157Z0 (pin 0.00) takes the place of {code}: pinned"
+        )
+        await console.play(3, events=(*view.events, lost))
+        console.app.ui = replace(console.app.ui, symbol=code).opened(Page.SYMBOL)
+        console.app.draw()
+        await console.until(lambda: console.app.frame.replies.symbol is not None)
+        found = console.app.frame.replies.symbol
+        assert found is not None
+        plain = msgspec.structs.replace(found, flags=0, asks=None, bids=None)
+        frame = console.app.frame
+        frame = replace(frame, replies=replace(frame.replies, symbol=plain))
+        assert told in text_of(draw_book_box(frame, 60, 12)[1])
+        assert frame.view is not None
+        never = replace(frame, view=msgspec.structs.replace(frame.view, events=()))
+        assert frame.words("no tick slot") in text_of(draw_book_box(never, 60, 12)[1])
+        streamed = replace(frame, replies=replace(frame.replies, symbol=msgspec.structs.replace(plain, flags=STREAMED)))
+        assert frame.words("no book seen yet") in text_of(draw_book_box(streamed, 60, 12)[1])
+
+    run(body, ConsoleOptions(operator="lee", language=language))
