@@ -173,6 +173,7 @@ def _open_screen(options: Options, version: str, replay: "ReplayFeed | None") ->
             probe_after_s=options.probe_after_s,
             replay=replay,
             in_browser=options.in_browser,
+            demo=options.demo,
         ),
     )
     app.run(mouse=options.mouse)

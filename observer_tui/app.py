@@ -21,7 +21,7 @@ from observer_tui.feed import Feed, LinkState
 from observer_tui.frame import Frame
 from observer_tui.looks import THEMES
 from observer_tui.panes.completeness import moved_on_gaps, opened_of_gaps
-from observer_tui.panes.help import may_order
+from observer_tui.panes.help import may_order, told_of
 from observer_tui.panes.processes import row_at
 from observer_tui.panes.slots import slot_rows
 from observer_tui.reading import READ, moved_reading, whole_line
@@ -88,7 +88,7 @@ class ConsoleApp(ReplayingApp):
         for binding in BINDINGS:
             usable = available(binding, self.ui.page, may_order=allowed, replaying=self.replaying)
             if binding.action != "command_palette" and usable:
-                label, text = self.words(binding.label), self.words(binding.help)
+                label, text = map(self.words, told_of(self.frame, binding))
                 yield SystemCommand(f"{binding.shown}  {label}", text, lambda one=binding: self._run(one.action))
 
     def _run(self, action: str) -> None:

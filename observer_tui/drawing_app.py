@@ -50,6 +50,8 @@ class ConsoleOptions:
     replay: "ReplayFeed | None" = None
     """The feed, where it is a recording."""
     in_browser: bool = False
+    demo: bool = False
+    """Whether leaving ends the demo that started this console."""
 
 
 class DrawingApp(TerminalApp):
@@ -64,7 +66,7 @@ class DrawingApp(TerminalApp):
         self.theme = "ansi-dark"
         self.feed = feed
         self.ui = UiState(language=options.language, theme=options.theme, hz=options.hz)
-        self.store = Store(ASCII if options.ascii_only else BLOCKS, options.version)
+        self.store = Store(ASCII if options.ascii_only else BLOCKS, options.version, demo=options.demo)
         self._clock = clock
         self._desk = OrderDesk(feed, options.operator)
         self._panes: dict[str, Pane] = {}

@@ -35,6 +35,8 @@ class Frame:
     replies: Replies = NOTHING_ASKED
     """What the open page asked the hub for."""
     version: str = ""
+    demo: bool = False
+    """Whether leaving ends the demo that started this console."""
 
     @property
     def is_old(self) -> bool:

@@ -54,6 +54,8 @@ class Options:
     """Serve pages instead of drawing: the arguments of the console behind each."""
     port: int = BROWSER_PORT
     in_browser: bool = False
+    demo: bool = False
+    """Whether a demo started this console and ends with it."""
     """Whether this is the console behind a page: there is no terminal that could be asked anything."""
 
 
@@ -94,6 +96,7 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str], version:
         browser=_without_door(arguments) if given.browser else None,
         port=BROWSER_PORT if given.port is None else given.port,
         in_browser=in_browser,
+        demo=given.demo,
     )
 
 
@@ -152,6 +155,7 @@ def _parser(environ: Mapping[str, str], version: str) -> argparse.ArgumentParser
         "--wait", type=float, default=3.0, metavar="S", help="--once waits at most this long (%(default)s)"
     )
     _with_door(parser)
+    parser.add_argument("--demo", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"observer-tui {version}")
     return parser
 

@@ -31,9 +31,10 @@ class _Picture:
 class Store:
     """State of the console between two frames."""
 
-    def __init__(self, glyphs: Glyphs, version: str) -> None:
+    def __init__(self, glyphs: Glyphs, version: str, *, demo: bool = False) -> None:
         self.glyphs = glyphs
         self.version = version
+        self.demo = demo
         self._now = _Picture(None, LinkFacts(LinkState.CONNECTING), Meters())
         self._frozen: _Picture | None = None
 
@@ -105,4 +106,5 @@ class Store:
             rows=rows_of(view, picture.meters, ui, figures_ns),
             replies=picture.replies,
             version=self.version,
+            demo=self.demo,
         )

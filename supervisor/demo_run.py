@@ -179,6 +179,7 @@ def _run(run: DemoRun, duration_s: float | None) -> int:
         _console(run)
     else:
         run.wait(duration_s if duration_s is not None else 60.0)
+    print("stopping, then balancing the books ...", flush=True)
     view = run.view()
     code = run.stop()
     books = run.balance()
@@ -190,7 +191,7 @@ def _run(run: DemoRun, duration_s: float | None) -> int:
 
 def _console(run: DemoRun) -> None:
     environment = {**os.environ, "OBSERVER_RUN_DIR": str(run.run_directory)}
-    subprocess.run([sys.executable, "-m", "observer_tui"], env=environment, check=False)
+    subprocess.run([sys.executable, "-m", "observer_tui", "--demo"], env=environment, check=False)
 
 
 def _summary(view: SystemView | None) -> str:

@@ -6,6 +6,7 @@ from observer_tui.frame import Frame
 from observer_tui.lines import Line, Span, boxed, cell, fit_line, line_width, sides
 
 _KEYS = 9
+_END_DEMO = ("end the demo", "leave; the demo stops and balances its books")
 
 LEGEND: tuple[tuple[str, str], ...] = (
     ("!", "degraded: gaps open or records late"),
@@ -41,10 +42,17 @@ def _key_spans(frame: Frame, binding: KeyBinding, allowed: bool) -> list[Span]:
     state = available(binding, frame.ui.page, may_order=allowed, replaying=frame.replaying)
     if state is False:
         return []
-    label = f" {frame.words(binding.label)}  "
+    label = f" {frame.words(told_of(frame, binding)[0])}  "
     if state is None:
         return [Span(binding.shown + label, "dim")]
     return [Span(binding.shown, "key"), Span(label)]
+
+
+def told_of(frame: Frame, binding: KeyBinding) -> tuple[str, str]:
+    """Return label and help of a key; leaving the console of a demo is no detaching."""
+    if frame.demo and binding.id == "detach":
+        return _END_DEMO
+    return binding.label, binding.help
 
 
 def help_lines(frame: Frame, width: int) -> list[Line]:
@@ -57,7 +65,7 @@ def help_lines(frame: Frame, width: int) -> list[Line]:
         block = [fit_line([Span(f" {words(title)}", "title")], column)]
         for binding in BINDINGS:
             if binding.group == group and belongs(binding, replaying=frame.replaying):
-                spans = [Span("  "), cell(binding.shown, _KEYS, "key"), Span(words(binding.help))]
+                spans = [Span("  "), cell(binding.shown, _KEYS, "key"), Span(words(told_of(frame, binding)[1]))]
                 block.append(fit_line(spans, column))
         if len(block) > 1:
             blocks.append([*block, fit_line((), column)])

@@ -143,6 +143,24 @@ def test_a_message_hides_no_effect_of_a_key(size: tuple[int, int], language: str
     run(body, ConsoleOptions(operator="lee", language=language), size)
 
 
+@pytest.mark.parametrize("size", [(160, 48), (80, 24)])
+@pytest.mark.parametrize(("language", "label", "text"), [
+    ("en", "q end the demo", "leave; the demo stops and balances its books"),
+    ("ko", "q 데모 끝내기", "나가기; 데모가 멈추고 장부를 맞춰 봄"),
+])  # fmt: skip
+def test_leaving_the_console_of_a_demo_says_that_it_ends_the_demo(
+    size: tuple[int, int], language: str, label: str, text: str
+) -> None:
+    async def body(console: Console) -> None:
+        assert label in console.text.splitlines()[-1]
+        assert "detach" not in console.text.splitlines()[-1]
+        await console.press("question_mark", "G")
+        assert text in console.text
+        assert console.app.words("leave; everything keeps running") not in console.text
+
+    run(body, ConsoleOptions(operator="lee", language=language, demo=True), size)
+
+
 def test_commands_are_typed() -> None:
     async def body(console: Console) -> None:
         for text, shown in (
