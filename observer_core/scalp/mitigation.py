@@ -103,3 +103,7 @@ class BookSampler:
             return False
         self._kept_ns[symbol] = received_ns
         return True
+
+    def forget(self, symbol: str) -> None:
+        """Let the next book of a symbol be recorded, because the last one that was chosen was not."""
+        self._kept_ns.pop(symbol, None)

@@ -52,6 +52,12 @@ class MitigationWatch:
             if not isinstance(record, Book) or self._sampler.keeps(record.symbol, record.received_ns, hz)
         ]
 
+    def given_up(self, records: Iterable[Record]) -> None:
+        """Take note that these were not recorded after all: the next book of their symbols is."""
+        for record in records:
+            if isinstance(record, Book):
+                self._sampler.forget(record.symbol)
+
     def look(self, now_ns: int, monotonic_ns: int, *, disk_latency_ms: float, queue_percent: float) -> list[Event]:
         """Take the readings of the shard; measure the rest when it is time; return the events due."""
         self._disk_ms, self._queue = max(self._disk_ms, disk_latency_ms), max(self._queue, queue_percent)

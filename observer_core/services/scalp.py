@@ -350,7 +350,8 @@ class ScalpCollector:
         if intake.observed:
             self._backoff.stable()
             self._refused_code = ""
-        self._shard.record(records, intake.received_ns)
+        if not self._shard.record(records, intake.received_ns):
+            self._mitigation.given_up(records)
 
     def _answered(self, message: ControlMessage) -> None:
         """Close the gap of a symbol that the broker confirmed, open one for a symbol that it refused.

@@ -166,17 +166,21 @@ class Shard:
         last = await asyncio.to_thread(find_last_observation, directory, EPOCH_AFTER_ALL)
         return None if last is None else last.received_ns
 
-    def record(self, records: Sequence[Record], received_ns: int) -> None:
-        """Append and publish what was read; close the gaps that these observations end."""
+    def record(self, records: Sequence[Record], received_ns: int) -> bool:
+        """Append and publish what was read; close the gaps that these observations end.
+
+        Returns:
+            Whether the journal took it; otherwise a gap covers it.
+        """
         if self._disk.dropping:
             self._give_up(records, received_ns, GapReason.DISK_FULL)
-            return
+            return False
         if self._disk.trimming:
             records = trimmed(records)
         if not self._append(records, received_ns):
             self._disk.refused()
             self._give_up(records, received_ns, GapReason.JOURNAL_FAULT)
-            return
+            return False
         observed = [record.symbol for record in records if isinstance(record, Trade | Quote | Book)]
         self.resume(observed)
         rejected = sum(isinstance(record, Rejection) for record in records)
@@ -184,6 +188,7 @@ class Shard:
             self.update(rejected_total=self.status.rejected_total + rejected)
         if observed:
             self.be_ready()
+        return True
 
     @property
     def may_add(self) -> bool:

@@ -81,3 +81,12 @@ def test_a_clock_that_was_set_back_silences_nobody() -> None:
     assert sampler.keeps("A", 100 * NS_PER_S, 0.5)
     assert sampler.keeps("A", 50 * NS_PER_S, 0.5)
     assert not sampler.keeps("A", 51 * NS_PER_S, 0.5)
+
+
+def test_after_a_book_that_the_journal_did_not_take_the_next_one_is_kept() -> None:
+    sampler = BookSampler()
+    assert sampler.keeps("A", 0, 2.0)
+    sampler.forget("A")
+    sampler.forget("B")
+    assert sampler.keeps("A", NS_PER_S // 10, 2.0)
+    assert not sampler.keeps("A", 2 * NS_PER_S // 10, 2.0)
