@@ -35,6 +35,18 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
+def replace_unsynced(path: Path, content: bytes) -> None:
+    """Replace a small file as a whole, making its directory; for what is written again soon and may be lost.
+
+    Raises:
+        OSError: the old file is unharmed.
+    """
+    temporary = path.with_name(f".{path.name}.new")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
 def replace_durably(path: Path, content: bytes) -> None:
     """Replace a small file as a whole and make it durable; a crash leaves the old or the new one.
 

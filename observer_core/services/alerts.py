@@ -41,8 +41,9 @@ class AlertDesk:
         self._alarms = Alarms(
             QuietHours(*settings.alert_quiet_minutes), settings.alert_limit_per_h, settings.backup_age_s
         )
-        self._unsent: asyncio.Queue[Message] = asyncio.Queue()
-        self._sending: tuple[Message, ...] = ()
+        self._unsent: tuple[Message, ...] = ()
+        """The first one is being sent."""
+        self._arrived = asyncio.Event()
         self._written: object = None
 
     async def run(self, current_view: Callable[[], SystemView]) -> None:
@@ -52,10 +53,9 @@ class AlertDesk:
             group.create_task(self._send_all())
             while True:
                 messages = self._alarms.look(current_view(), self._clock.now_ns())
-                if self._settings.alert_urls:
-                    self._sending += tuple(messages)
-                    for message in messages:
-                        self._unsent.put_nowait(message)
+                if messages and self._settings.alert_urls:
+                    self._unsent += tuple(messages)
+                    self._arrived.set()
                 await self._remember()
                 await asyncio.sleep(LOOK_EVERY_S)
 
@@ -73,8 +73,11 @@ class AlertDesk:
 
     async def _send_all(self) -> None:
         while True:
-            await deliver(self._settings, await self._unsent.get())
-            self._sending = self._sending[1:]
+            while self._unsent:
+                await deliver(self._settings, self._unsent[0])
+                self._unsent = self._unsent[1:]
+            self._arrived.clear()
+            await self._arrived.wait()
 
     def _recall(self) -> None:
         path = self._settings.paths.alerts
@@ -86,18 +89,16 @@ class AlertDesk:
             logger.warning("incidents not recalled; begun anew", extra={"file": str(path), "error": str(error)})
             return
         self._alarms.recall(kept, self._clock.now_ns())
-        self._sending = kept.unsent
-        for message in kept.unsent:
-            self._unsent.put_nowait(message)
+        self._unsent = kept.unsent
 
     async def _remember(self) -> None:
         """Write the file when something changed that a later life has to know; words and instants alone do not."""
         memory = self._alarms.memory()
         known = {key: (one.told, one.acknowledged_by, one.reason) for key, one in memory.incidents.items()}
-        wanted = (known, memory.waiting, self._sending)
+        wanted = (known, memory.waiting, self._unsent)
         if wanted == self._written or (self._written is None and not any(wanted)):
             return
-        kept = _Kept(incidents=memory.incidents, waiting=memory.waiting, sent_ns=memory.sent_ns, unsent=self._sending)
+        kept = _Kept(incidents=memory.incidents, waiting=memory.waiting, sent_ns=memory.sent_ns, unsent=self._unsent)
         try:
             await asyncio.to_thread(replace_durably, self._settings.paths.alerts, msgspec.json.encode(kept))
         except OSError as error:

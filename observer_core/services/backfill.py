@@ -14,6 +14,7 @@ import msgspec
 
 from observer_core.clock import NS_PER_S, kst_datetime
 from observer_core.errors import FeedError, MalformedMessage, SymbolRefusedError
+from observer_core.journal.files import replace_unsynced
 from observer_core.kis.charts import MinuteChart
 from observer_core.kis.rest import RestClient
 from observer_core.messages import Event, Gap, Record
@@ -124,11 +125,8 @@ class MinuteBackfill:
 
     def _write(self) -> None:
         self._unwritten, self._written_ns = False, self._clock.monotonic_ns()
-        temporary = self._file.with_name(f".{self._file.name}.new")
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(msgspec.json.encode(self._backlog))
-            temporary.replace(self._file)
+            replace_unsynced(self._file, msgspec.json.encode(self._backlog))
         except OSError as error:
             logger.warning("wanted minutes not written", extra={"file": str(self._file), "error": str(error)})
 

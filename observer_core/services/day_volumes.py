@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from observer_core.clock import NS_PER_S, kst_day
+from observer_core.journal.files import replace_unsynced
 from observer_core.quality.continuity import Reach
 
 logger = logging.getLogger(__name__)
@@ -96,11 +97,8 @@ class DayVolumes:
         self._written_ns = now_ns
         if self._symbols == self._written:
             return
-        temporary = self._path.with_name(f".{self._path.name}.new")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(msgspec.json.encode(_Content(self._day, self._symbols)))
-            temporary.replace(self._path)
+            replace_unsynced(self._path, msgspec.json.encode(_Content(self._day, self._symbols)))
         except OSError as error:
             logger.warning("day's volumes not written", extra={"file": str(self._path), "error": str(error)})
             return

@@ -5,7 +5,6 @@ Separate from `hub_feed` because the archive is complete but later: it is read i
 
 import logging
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Generic, TypeAlias, TypeVar
 
@@ -60,6 +59,7 @@ _backfill_decoder = msgspec.json.Decoder(BackfillLine)
 _event_decoder = msgspec.json.Decoder(_EventLine)
 
 Line = TypeVar("Line")
+_KindLine = TypeVar("_KindLine", GapLine, BackfillLine, _EventLine)
 Pick: TypeAlias = Callable[[Iterable[bytes]], list[Line]]
 
 
@@ -190,33 +190,28 @@ def _sealed_lines(path: Path, pick: Pick[Line]) -> list[Line]:
         return []
 
 
-def _gap_line(raw: bytes) -> GapLine | None:
+def _of_kind(raw: bytes, kind: bytes, decoder: msgspec.json.Decoder[_KindLine]) -> _KindLine | None:
+    """Return a line that is of a kind; None where it is of another, or cannot be read."""
     # Most system lines are other kinds: the search is far cheaper than decoding each.
-    if b'"gap"' not in raw:
+    if b'"%s"' % kind not in raw:
         return None
     try:
-        line = _decoder.decode(raw)
+        line = decoder.decode(raw)
     except msgspec.DecodeError:
         return None
-    return line if line.kind == "gap" else None
+    return line if line.kind.encode() == kind else None
+
+
+def _gap_line(raw: bytes) -> GapLine | None:
+    return _of_kind(raw, b"gap", _decoder)
 
 
 def _backfills(lines: Iterable[bytes]) -> list[BackfillLine]:
-    found = []
-    for raw in lines:
-        if b'"backfill"' in raw:
-            with suppress(msgspec.DecodeError):
-                found.append(_backfill_decoder.decode(raw))
-    return [line for line in found if line.kind == "backfill"]
+    return [line for raw in lines if (line := _of_kind(raw, b"backfill", _backfill_decoder)) is not None]
 
 
 def _event(raw: bytes) -> Event | None:
-    if b'"event"' not in raw:
-        return None
-    try:
-        line = _event_decoder.decode(raw)
-    except msgspec.DecodeError:
-        return None
-    if line.kind != "event":
+    line = _of_kind(raw, b"event", _event_decoder)
+    if line is None:
         return None
     return Event(at_ns=line.at_ns, name=line.name, severity=line.severity, subject=line.subject, text=line.text)

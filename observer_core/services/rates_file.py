@@ -5,6 +5,8 @@ from pathlib import Path
 
 import msgspec
 
+from observer_core.journal.files import replace_unsynced
+
 logger = logging.getLogger(__name__)
 
 _decoder = msgspec.json.Decoder(dict[str, float])
@@ -28,10 +30,7 @@ class RatesFile:
 
     def write(self, rates: dict[str, float]) -> None:
         """Replace the file as a whole; it is not synced, since the next minute writes it again."""
-        temporary = self._path.with_name(f".{self._path.name}.new")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(msgspec.json.encode({key: round(rate, 3) for key, rate in rates.items()}))
-            temporary.replace(self._path)
+            replace_unsynced(self._path, msgspec.json.encode({key: round(rate, 3) for key, rate in rates.items()}))
         except OSError as error:
             logger.warning("usual rates not written", extra={"file": str(self._path), "error": str(error)})

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from observer_core.journal.files import replace_unsynced
 from observer_core.scalp.slots import Holder
 
 logger = logging.getLogger(__name__)
@@ -41,10 +42,7 @@ def read_slots(path: Path) -> HeldSlots:
 
 def write_slots(path: Path, held: HeldSlots) -> None:
     """Replace the file; a disk that refuses is reported."""
-    temporary = path.with_name(f".{path.name}.new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(msgspec.json.encode(held))
-        temporary.replace(path)
+        replace_unsynced(path, msgspec.json.encode(held))
     except OSError as error:
         logger.warning("slots not remembered", extra={"file": str(path), "error": str(error)})
