@@ -6,7 +6,7 @@ old segment, so nothing waits for this. Nothing here ever prevents a start; what
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,26 +78,40 @@ def examine_tails(directory: Path, own_epoch: Epoch) -> tuple[TailReport, ...]:
     return reports
 
 
-def find_last_observation(directory: Path, before_epoch: Epoch) -> Batch | None:
-    """Return the newest batch of the earlier epochs that holds a trade, quote or book; None when there is none.
+def batches_backwards(directory: Path, before_epoch: Epoch, *, segments: int | None = None) -> Iterator[Batch]:
+    """Yield the batches of the earlier epochs, the newest first.
 
-    Only the batches that are looked at are checked, because a restarted shard waits for this. A batch behind damage
-    in the middle of a segment is found too; `examine_tails` says what that damage took. Segments that cannot be read
-    are passed over.
+    Only the batches that are asked for are read and checked, because a restarted shard waits for this. A batch behind
+    damage in the middle of a segment is found too; `examine_tails` says what that damage took. Segments that cannot be
+    read are passed over.
+
+    Args:
+        directory: the journal of one shard.
+        before_epoch: the first that does not count.
+        segments: how many of the newest are read, None = all.
 
     Raises:
         JournalError: the directory cannot be listed.
     """
-    for name in reversed([name for name in list_segments(directory) if name.epoch < before_epoch]):
+    names = [name for name in list_segments(directory) if name.epoch < before_epoch]
+    for name in names[: -segments - 1 : -1] if segments else reversed(names):
         try:
             with SegmentReader(directory / name.file_name) as reader:
-                batch = _newest_observation(reader)
+                for span in reversed(unchecked_spans(reader)):
+                    batch = _checked_batch(reader, span)
+                    if batch is not None:
+                        yield batch
         except (OSError, JournalError) as error:
             logger.warning("journal segment passed over", extra={"segment": name.file_name, "error": str(error)})
-            continue
-        if batch is not None:
-            return batch
-    return None
+
+
+def find_last_observation(directory: Path, before_epoch: Epoch) -> Batch | None:
+    """Return the newest batch of the earlier epochs that holds a trade, quote or book; None when there is none.
+
+    Raises:
+        JournalError: the directory cannot be listed.
+    """
+    return next((batch for batch in batches_backwards(directory, before_epoch) if _observed(batch)), None)
 
 
 def _examine(directory: Path, name: SegmentName) -> TailReport:
@@ -138,14 +152,6 @@ def _last_batch(reader: SegmentReader, spans: Sequence[tuple[int, int]]) -> Batc
         with suppress(MalformedMessage):
             # Otherwise valid bytes of a version that this one does not know.
             return decode_batch(reader.read_span(begin, end))
-    return None
-
-
-def _newest_observation(reader: SegmentReader) -> Batch | None:
-    for span in reversed(unchecked_spans(reader)):
-        batch = _checked_batch(reader, span)
-        if batch is not None and _observed(batch):
-            return batch
     return None
 
 

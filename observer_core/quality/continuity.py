@@ -125,19 +125,21 @@ class Continuity:
             line.observed = observed
             self._inherit(trade.symbol, line)
 
-    def recall_holes(self, tail: Iterable[Trade], reported: Iterable[Gap], now_ns: int) -> None:
+    def recall_holes(self, lead: Iterable[Trade], tail: Iterable[Trade], reported: Iterable[Gap], now_ns: int) -> None:
         """Take the last seconds of a former life, before `recall`: it ended before it could report every hole.
 
         Args:
+            lead: what arrived right before the tail; its holes were reported, and the tail's late ones belong to it.
             tail: its last trades in the order of arrival.
-            reported: the proofs that it wrote down; their holes are known.
+            reported: the proofs that it wrote down meanwhile; their holes are known.
             now_ns: wall clock.
         """
         known = {(gap.symbols[0], gap.volume_after) for gap in reported}
         former = Continuity("former", 0, self._track)
-        for trade in tail:
-            if trade.session_code == _IN_SESSION:
-                (former.take if trade.symbol in former._lines else former.recall)(trade, trade.received_ns)
+        former._follow(lead)
+        for line in former._lines.values():
+            line.holes.clear()
+        former._follow(tail)
         for symbol, line in former._lines.items():
             for hole in line.holes:
                 present = self._lines.get(symbol)
@@ -214,6 +216,12 @@ class Continuity:
         duplicate = not new and volume > 0 and executed
         self.duplicates_total += duplicate
         return _AGAIN if duplicate else _OTHER
+
+    def _follow(self, trades: Iterable[Trade]) -> None:
+        """Take what somebody else received, from wherever it begins."""
+        for trade in trades:
+            if trade.session_code == _IN_SESSION:
+                (self.take if trade.symbol in self._lines else self.recall)(trade, trade.received_ns)
 
     def _inherit(self, symbol: str, line: VolumeLine) -> None:
         holes = self._left.pop(symbol, [])

@@ -20,7 +20,7 @@ from observer_core.errors import (
     TransientFeedError,
 )
 from observer_core.ids import AppKeyOrdinal
-from observer_core.journal.last_trades import FormerLife, last_trades
+from observer_core.journal.last_trades import former_tail, last_trades
 from observer_core.kis.classify import ALREADY_SUBSCRIBED, SUBSCRIBED, stream_failure
 from observer_core.kis.fields import TR_BOOK, TR_TRADE
 from observer_core.kis.rest import RestClient, open_rest
@@ -117,7 +117,7 @@ class ScalpCollector:
             return
         leaving = self._desk.leaving
         if shard.open_restart_gap((*self._symbols, *leaving)):
-            self._begin(self._recall())
+            self._recall()
         self._end_leaving(leaving)
         while not shard.stopping.is_set():
             self._take_assignment()
@@ -416,17 +416,27 @@ class ScalpCollector:
                 if isinstance(record, Quote):
                     self._quality.continuity.quoted(record, self._clock.now_ns())
 
-    async def _recall(self) -> None:
-        """Go on with the proof of completeness where the former life ended."""
+    def _recall(self) -> None:
+        """Go on with the proof of completeness where the former life ended.
+
+        Its last seconds are read here, before anything is received: what is sent again must be known as such.
+        """
+        former = former_tail(self._shard.journal_directory, self._shard.recorder.epoch)
+        known = self._quality.recall_tail(former, self._clock.now_ns())
+        quiet = set(self._symbols).difference(known)
+        if quiet:
+            self._begin(self._recall_quiet(quiet))
+
+    async def _recall_quiet(self, symbols: Collection[str]) -> None:
+        """Find the last trades of symbols that had none in the last seconds; it takes longer."""
         shard = self._shard
-        directory = shard.settings.paths.journal(shard.name)
+        await shard.until_observing()
         try:
-            await shard.until_observing()
-            former = await asyncio.to_thread(last_trades, directory, shard.recorder.epoch, self._symbols)
+            trades = await asyncio.to_thread(last_trades, shard.journal_directory, shard.recorder.epoch, symbols)
         except JournalError as error:
             logger.warning("former trades not read", extra={"error": str(error)})
-            former = FormerLife({})
-        self._quality.recall(former, self._clock.now_ns())
+            return
+        self._quality.recall(trades.values(), self._clock.now_ns())
 
     def _begin(self, chore: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(chore)

@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import zmq
 from msgspec.structs import replace
@@ -108,6 +109,11 @@ class Shard:
         return self._publisher.context
 
     @property
+    def journal_directory(self) -> Path:
+        """Return where this shard's segments are."""
+        return self.settings.paths.journal(self.name)
+
+    @property
     def in_flight_ns(self) -> int:
         """Return how far back a gap reaches: the longest time an observation can be on its way."""
         return int(self.settings.rest_timeout_s * NS_PER_S)
@@ -141,12 +147,11 @@ class Shard:
         Returns:
             Whether there was a former life.
         """
-        directory = self.settings.paths.journal(self.name)
         now_ns = self.clock.now_ns()
         # A life that was killed could not close its gaps: they end here, and the restart gap goes on.
         self._left_open = self._open_gaps.left_open()
         self._unwritten.add(replace(gap, until_ns=now_ns) for gap in self._left_open)
-        last = find_last_observation(directory, self.recorder.epoch)
+        last = find_last_observation(self.journal_directory, self.recorder.epoch)
         if last is None:
             return False
         opened = self.outages.begin(
@@ -396,7 +401,7 @@ class Shard:
             # Its reads and syncs would only delay the first observation.
             async with asyncio.timeout(REPAIR_AFTER_S):
                 await self._observing.wait()
-        directory = self.settings.paths.journal(self.name)
+        directory = self.journal_directory
         try:
             for hole in await asyncio.to_thread(find_holes, directory, self.recorder.epoch):
                 self._cover_hole(hole)

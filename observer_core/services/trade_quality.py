@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from observer_core.clock import NS_PER_S
-from observer_core.journal.last_trades import FormerLife
+from observer_core.journal.last_trades import FormerTail
 from observer_core.market.phases import Phase
 from observer_core.messages import Event, Quality, Quote, Record, Rejection, ShardStatus, Track, Trade
 from observer_core.quality.completeness import by_volume
@@ -126,10 +126,16 @@ class TradeQuality:
         if phase in {Phase.PRE_OPEN, Phase.OPENING_AUCTION}:
             self.continuity.expect(symbol, now_ns)
 
-    def recall(self, former: FormerLife, now_ns: int) -> None:
-        """Take the end of the former life."""
-        self.continuity.recall_holes(former.tail, former.reported, now_ns)
-        for trade in former.trades.values():
+    def recall_tail(self, former: FormerTail, now_ns: int) -> tuple[str, ...]:
+        """Take the last seconds of the former life, before anything is received; return whose last trade is known."""
+        self.continuity.recall_holes(former.lead, former.trades, former.reported, now_ns)
+        newest = former.newest()
+        self.recall(newest.values(), now_ns)
+        return tuple(newest)
+
+    def recall(self, trades: Iterable[Trade], now_ns: int) -> None:
+        """Take the last trades of the former life, one of each symbol."""
+        for trade in trades:
             self.continuity.recall(trade, now_ns)
 
     def take_limits_wanted(self) -> set[str]:

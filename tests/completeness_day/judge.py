@@ -148,9 +148,12 @@ def _duplicates(case: Case) -> Iterable[Finding]:
     marked = Counter(execution for execution, reasons in case.archive.trades if "duplicate" in reasons)
     more = stored - case.exchange.sent
     again = Counter({execution: count - 1 for execution, count in stored.items() if count > 1})
+    wrong = [*(again - marked), *(marked - again), *more][:3]
     figures = f"{sum(again.values()):,} stored again, {sum(marked.values()):,} marked, {sum(more.values())} too many"
     yield Finding(
-        "frames sent twice are stored twice and marked", figures, marked == again and not more and bool(again)
+        "frames sent twice are stored twice and marked",
+        f"{figures} {wrong or ''}",
+        marked == again and not more and bool(again),
     )
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observer_core.clock import NS_PER_S
-from observer_core.journal.last_trades import TAIL_NS
+from observer_core.journal.last_trades import LEAD_NS, TAIL_NS
 from observer_core.messages import Gap, GapReason, Trade
 from observer_core.quality.continuity import LATE_NS, Arrival, Continuity
 from tests.fixtures.quality_records import DAY_NS, NOON_NS, Tape
@@ -175,8 +175,10 @@ def recall(continuity: Continuity, journalled: list[Trade], reported: list[Gap],
     """Give a new life what its predecessor journalled."""
     if not journalled:
         return
-    tail = [trade for trade in journalled if trade.received_ns >= journalled[-1].received_ns - TAIL_NS]
-    continuity.recall_holes(tail, reported, now_ns)
+    from_ns = journalled[-1].received_ns - TAIL_NS
+    lead = [trade for trade in journalled if from_ns - LEAD_NS <= trade.received_ns < from_ns]
+    tail = [trade for trade in journalled if trade.received_ns >= from_ns]
+    continuity.recall_holes(lead, tail, [gap for gap in reported if gap.opened_ns >= from_ns - LEAD_NS], now_ns)
     last: dict[str, Trade] = {}
     for trade in journalled:
         if trade.symbol not in last or trade.cumulative_volume >= last[trade.symbol].cumulative_volume:
