@@ -6,7 +6,7 @@ old segment, so nothing waits for this. Nothing here ever prevents a start; what
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,8 +39,6 @@ class TailReport:
     torn_file: str = ""
     problem: str = ""
     """Why the segment could not be examined or repaired, "" when it could."""
-    buried: "Buried | None" = None
-    """Observations between the last valid batch and the end, None = only an unfinished batch is there."""
 
     @property
     def clean(self) -> bool:
@@ -52,10 +50,31 @@ class TailReport:
 class Buried:
     """Whole batches behind a damaged one: no reader gets to them, so what was observed then counts as missing."""
 
+    segment: SegmentName
     from_ns: int
     until_ns: int
     symbols: tuple[str, ...]
     """Of all batches that can be read."""
+
+
+def find_buried(directory: Path, own_epoch: Epoch) -> list[Buried]:
+    """Return what `examine_tails` is going to cut although it is more than an unfinished batch.
+
+    Raises:
+        JournalError: the directory cannot be listed.
+    """
+    found: list[Buried] = []
+    for name in _unexamined(directory, own_epoch):
+        try:
+            with SegmentReader(directory / name.file_name) as reader:
+                spans, end_offset, _ = payload_spans(reader)
+                buried = _buried(reader, name, spans, end_offset)
+        except (OSError, JournalError) as error:
+            logger.warning("journal segment passed over", extra={"segment": name.file_name, "error": str(error)})
+            continue
+        if buried is not None:
+            found.append(buried)
+    return found
 
 
 def examine_tails(directory: Path, own_epoch: Epoch) -> tuple[TailReport, ...]:
@@ -66,9 +85,7 @@ def examine_tails(directory: Path, own_epoch: Epoch) -> tuple[TailReport, ...]:
     Raises:
         JournalError: the directory cannot be listed.
     """
-    examined = read_examined(directory)
-    last_of_epoch = {name.epoch: name for name in list_segments(directory) if examined < name.epoch < own_epoch}
-    reports = tuple(_examine(directory, name) for name in last_of_epoch.values())
+    reports = tuple(_examine(directory, name) for name in _unexamined(directory, own_epoch))
     try:
         # Epochs with a problem are examined again by the next process: the problem may pass.
         troubled = min((report.epoch for report in reports if report.problem), default=own_epoch)
@@ -114,19 +131,23 @@ def find_last_observation(directory: Path, before_epoch: Epoch) -> Batch | None:
     return next((batch for batch in batches_backwards(directory, before_epoch) if _observed(batch)), None)
 
 
+def _unexamined(directory: Path, own_epoch: Epoch) -> Iterable[SegmentName]:
+    """Return the last segment of every earlier epoch not examined before, oldest first."""
+    examined = read_examined(directory)
+    return {name.epoch: name for name in list_segments(directory) if examined < name.epoch < own_epoch}.values()
+
+
 def _examine(directory: Path, name: SegmentName) -> TailReport:
     path = directory / name.file_name
     batch: Batch | None = None
     torn_bytes = 0
     torn_file = ""
     problem = ""
-    buried: Buried | None = None
     try:
         with SegmentReader(path) as reader:
             try:
                 spans, end_offset, _ = payload_spans(reader)
                 batch = _last_batch(reader, spans)
-                buried = _buried(reader, spans, end_offset)
             except JournalError:
                 # Not even the header is whole: all of it is tail.
                 end_offset = 0
@@ -143,7 +164,6 @@ def _examine(directory: Path, name: SegmentName) -> TailReport:
         torn_bytes=torn_bytes,
         torn_file=torn_file,
         problem=problem,
-        buried=buried,
     )
 
 
@@ -170,7 +190,9 @@ def _observed(batch: Batch) -> set[str]:
     return {record.symbol for record in batch.records if isinstance(record, Trade | Quote | Book)}
 
 
-def _buried(reader: SegmentReader, valid: Sequence[tuple[int, int]], end_offset: int) -> Buried | None:
+def _buried(
+    reader: SegmentReader, name: SegmentName, valid: Sequence[tuple[int, int]], end_offset: int
+) -> Buried | None:
     """Look behind the last valid frame for whole ones."""
     header = reader.header()
     behind = [span for span in unchecked_spans(reader) if span[0] > end_offset]
@@ -184,7 +206,7 @@ def _buried(reader: SegmentReader, valid: Sequence[tuple[int, int]], end_offset:
             from_ns = batch.received_ns
             symbols |= _observed(batch)
     symbols = symbols.union(*map(_observed, batches))
-    return Buried(from_ns, max(batch.received_ns for batch in batches), tuple(sorted(symbols)))
+    return Buried(name, from_ns, max(batch.received_ns for batch in batches), tuple(sorted(symbols)))
 
 
 def _put_aside(path: Path, end_offset: int) -> Path:

@@ -29,6 +29,11 @@ class Unwritten:
         """Return how many records are owed."""
         return len(self._gaps) + len(self._events)
 
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """Return the gap records that are owed."""
+        return tuple(self._gaps.values())
+
     def add(self, records: Iterable[Record]) -> None:
         """Owe gap records and events; other records are not for keeping and are passed over."""
         for record in records:

@@ -17,12 +17,11 @@ from msgspec.structs import replace
 
 from observer_core.bus.publisher import BatchPublisher
 from observer_core.bus.status import StatusSender
-from observer_core.clock import NS_PER_MS, NS_PER_S
+from observer_core.clock import NS_PER_MS, NS_PER_S, kst_day
 from observer_core.errors import JournalError, MalformedMessage, ProcessError
 from observer_core.exit_codes import ExitCode
 from observer_core.ids import Epoch, ShardName, SinkName
-from observer_core.journal.holes import Hole, find_holes
-from observer_core.journal.recovery import Buried, TailReport, examine_tails, find_last_observation
+from observer_core.journal.recovery import find_last_observation
 from observer_core.journal.writer import JournalWriter
 from observer_core.messages import (
     Book,
@@ -42,6 +41,7 @@ from observer_core.quality.escalation import Escalation
 from observer_core.quality.outages import Outages
 from observer_core.quality.unwritten import Unwritten
 from observer_core.services.context import ChildContext
+from observer_core.services.journal_repair import JournalRepair
 from observer_core.services.open_gaps import OpenGapsFile
 from observer_core.services.recorder import Recorder
 from observer_core.services.shard_disk import DiskReactions, release_reserves, trimmed
@@ -80,9 +80,6 @@ class Shard:
         self.outages = Outages(self.name, self._journal.epoch, track)
         self._stale = Outages(self.name, self._journal.epoch, track, mark="s")
         self._escalation = Escalation(self.name)
-        self._open_gaps = OpenGapsFile(paths.journal(self.name))
-        self._left_open: tuple[Gap, ...] = ()
-        """Gaps of the former life whose end the journal has not taken yet."""
         self._track = track
         self.stopping = asyncio.Event()
         self.running = asyncio.Event()
@@ -98,6 +95,12 @@ class Shard:
         )
         self._unwritten = Unwritten()
         """Records that the journal must take before any other: openings and closings it refused so far."""
+        self._open_gaps = OpenGapsFile(paths.journal(self.name))
+        # A life that was killed could not close its gaps: they end here, and the restart gap goes on.
+        born_ns = self.clock.now_ns()
+        self._unwritten.add(replace(gap, until_ns=gap.until_ns or born_ns) for gap in self._open_gaps.left)
+        self._told_day = kst_day(born_ns)
+        """On which open gaps were written down last."""
         self._disk = DiskReactions(self.name, self.settings)
         self._observing = asyncio.Event()
         self.sync_ms = 0.0
@@ -148,9 +151,6 @@ class Shard:
             Whether there was a former life.
         """
         now_ns = self.clock.now_ns()
-        # A life that was killed could not close its gaps: they end here, and the restart gap goes on.
-        self._left_open = self._open_gaps.left_open()
-        self._unwritten.add(replace(gap, until_ns=now_ns) for gap in self._left_open)
         last = find_last_observation(self.journal_directory, self.recorder.epoch)
         if last is None:
             return False
@@ -161,8 +161,8 @@ class Shard:
             now_ns=now_ns,
             detail=f"no observation after epoch {last.epoch} seq {last.last_seq}",
         )
-        self._remember_gaps()
         self._unwritten.add(opened)
+        self._remember_gaps()
         return True
 
     async def last_observed_ns(self, shard: ShardName) -> int | None:
@@ -222,16 +222,11 @@ class Shard:
     def miss(self, reason: GapReason, symbols: Collection[str], *, from_ns: int, detail: str = "") -> None:
         """Open a gap over symbols and write it down, now or as soon as the journal takes it."""
         now_ns = self.clock.now_ns()
-        opened = self.outages.begin(reason, symbols, from_ns=from_ns, now_ns=now_ns, detail=detail)
-        self._remember_gaps()
-        self._write(opened)
+        self._write_gaps(self.outages.begin(reason, symbols, from_ns=from_ns, now_ns=now_ns, detail=detail))
 
     def resume(self, symbols: Iterable[str]) -> None:
         """Close the gaps that waited for these symbols only."""
-        closed = self.outages.observed(symbols, self.clock.now_ns())
-        if closed:
-            self._write(closed)
-            self._remember_gaps()
+        self._write_gaps(self.outages.observed(symbols, self.clock.now_ns()))
 
     def hold_stale(self, since_ns: Mapping[str, int]) -> None:
         """Keep a gap open over every symbol that is stale now, from its last sign of life on; close the others."""
@@ -241,15 +236,17 @@ class Shard:
         changed = self._stale.observed(self._stale.waiting - since_ns.keys(), now_ns)
         for symbol, from_ns in since_ns.items():
             changed += self._stale.begin(GapReason.STALE, [symbol], from_ns=from_ns, now_ns=now_ns)
-        self._remember_gaps()
-        self._write(changed)
+        self._write_gaps(changed)
 
     def settle(self) -> None:
         """Cut open gaps of which a part is observed again."""
-        changed = self.outages.settle(self.clock.now_ns())
-        if changed:
-            self._write(changed)
-            self._remember_gaps()
+        self._write_gaps(self.outages.settle(self.clock.now_ns()))
+
+    def retell_gaps(self, now_ns: int) -> None:
+        """Write the open gaps down once more when a day begins: each day's files say what was open on it."""
+        if kst_day(now_ns) != self._told_day:
+            self._told_day = kst_day(now_ns)
+            self._write([*self.outages.open_gaps, *self._stale.open_gaps])
 
     def update(self, **changes: object) -> None:
         """Change fields of the status that the next report carries."""
@@ -279,8 +276,19 @@ class Shard:
         self.miss(reason, symbols, from_ns=received_ns - self.in_flight_ns)
         self._unwritten.add(records)
 
-    def _remember_gaps(self) -> None:
-        self._open_gaps.remember((*self._left_open, *self.outages.open_gaps, *self._stale.open_gaps))
+    def _write_gaps(self, changed: Sequence[Gap]) -> None:
+        """Write down gaps that began or ended; the next life knows of a beginning before, of an end after that."""
+        if not changed:
+            return
+        if any(gap.until_ns is None for gap in changed):
+            self._remember_gaps(changed)
+        self._write(changed)
+        self._remember_gaps()
+
+    def _remember_gaps(self, changing: Sequence[Gap] = ()) -> None:
+        """Leave to the next life what is open, and what ended without the journal having taken it."""
+        open_gaps = (*self.outages.open_gaps, *self._stale.open_gaps)
+        self._open_gaps.remember((*open_gaps, *changing, *self._unwritten.gaps))
 
     def _write(self, records: Sequence[Record]) -> bool:
         if not records:
@@ -290,11 +298,12 @@ class Shard:
         taken = self._append(records, now_ns)
         if not taken:
             self._unwritten.add(records)
+            self._remember_gaps()
         return taken
 
     def _append(self, records: Sequence[Record], received_ns: int) -> bool:
-        if self._unwritten:
-            records = (*self._unwritten.records(), *records)
+        owed = self._unwritten.records()
+        records = (*owed, *records)
         if not records:
             return True
         try:
@@ -303,8 +312,9 @@ class Shard:
             self.update(errors_total=self.status.errors_total + 1, note=str(error))
             logger.error("batch not journalled", extra={"records": len(records), "error": str(error)})
             return False
-        self._unwritten.clear()
-        self._left_open = ()
+        if owed:
+            self._unwritten.clear()
+            self._remember_gaps()
         return True
 
     def _read_orders(self) -> None:
@@ -355,6 +365,7 @@ class Shard:
                 await self._observing.wait()
         while True:
             self._heed_disk()
+            self.retell_gaps(self.clock.now_ns())
             self._escalate()
             self._send_status()
             if loop.time() >= next_progress_s:
@@ -401,39 +412,8 @@ class Shard:
             # Its reads and syncs would only delay the first observation.
             async with asyncio.timeout(REPAIR_AFTER_S):
                 await self._observing.wait()
-        directory = self.journal_directory
-        try:
-            for hole in await asyncio.to_thread(find_holes, directory, self.recorder.epoch):
-                self._cover_hole(hole)
-            reports = await asyncio.to_thread(examine_tails, directory, self.recorder.epoch)
-        except JournalError as error:
-            logger.warning("journal tails not examined", extra={"error": str(error)})
-            return
-        for report in reports:
-            _log_tail(report)
-            if report.buried is not None:
-                detail = f"batches behind the damage in {report.segment} are in {report.torn_file}"
-                self._cover(f"behind-{report.epoch}", report.buried, detail)
-
-    def _cover_hole(self, hole: Hole) -> None:
-        name = hole.before
-        logger.error("journal segments are missing", extra={"before": name.file_name})
-        detail = f"the segments before {name.file_name} are missing"
-        self._cover(f"before-{name.epoch}-{name.ordinal}", hole, detail)
-
-    def _cover(self, place: str, lost: Hole | Buried, detail: str) -> None:
-        """Write the gap record of a part of the journal that is gone."""
-        gap = Gap(
-            gap_id=f"{self.name}-{self.recorder.epoch}-{place}",
-            track=self._track,
-            reason=GapReason.JOURNAL_FAULT,
-            symbols=lost.symbols,
-            from_ns=lost.from_ns,
-            until_ns=lost.until_ns,
-            opened_ns=self.clock.now_ns(),
-            detail=detail,
-        )
-        self._write([gap])
+        repair = JournalRepair(self.name, self._track, self.journal_directory, self.clock)
+        await repair.run(self.recorder.epoch, self._write)
 
     def _close(self) -> ExitCode:
         code = ExitCode.OK
@@ -450,19 +430,6 @@ class Shard:
             code = ExitCode.UNCLEAN
         self._lock.close()
         return ExitCode.UNCLEAN if self._unwritten else code
-
-
-def _log_tail(report: TailReport) -> None:
-    if not report.clean:
-        logger.warning(
-            "journal tail put aside",
-            extra={
-                "segment": report.segment,
-                "torn_bytes": report.torn_bytes,
-                "torn_file": report.torn_file,
-                "problem": report.problem,
-            },
-        )
 
 
 async def _claim(context: ChildContext, track: Track) -> Shard:

@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 
 from observer_core.audit.archive import _payloads
-from observer_core.clock import SystemClock
+from observer_core.clock import NS_PER_S, SystemClock
+from observer_core.errors import JournalError
 from observer_core.ids import ProcessName
-from observer_core.messages import Gap, GapReason, Track, decode_batch
+from observer_core.journal.format import Position
+from observer_core.messages import Event, Gap, GapReason, Track, decode_batch
 from observer_core.services.context import ChildContext
 from observer_core.services.shard import Shard
 from observer_core.settings import Settings, load_settings
+from tests.fixtures.journals import event as event_at
 from tests.fixtures.journals import trade
 
 pytestmark = pytest.mark.integration
@@ -53,6 +56,10 @@ def gaps(settings: Settings) -> dict[str, Gap]:
         for payload in _payloads(path.read_bytes()):
             newest.update((r.gap_id, r) for r in decode_batch(payload).records if isinstance(r, Gap))
     return newest
+
+
+def event() -> Event:
+    return event_at(CLOCK.now_ns())
 
 
 def observe(shard: Shard) -> None:
@@ -122,3 +129,178 @@ def test_what_lies_behind_damage_in_the_middle_of_a_segment_is_a_gap(settings: S
     assert fault.symbols == (SYMBOL,)
     assert fault.until_ns is not None
     assert restart.from_ns < fault.until_ns
+
+
+def full(shard: Shard) -> None:
+    """Let the journal refuse everything from now on."""
+
+    def refuse(*_arguments: object) -> Position:
+        raise JournalError("no space left")
+
+    shard._journal.append = refuse  # type: ignore[method-assign, assignment]
+
+
+def test_a_gap_whose_end_the_journal_refused_is_ended_by_the_next_life(settings: Settings) -> None:
+    async def lives() -> None:
+        first = born(settings)
+        observe(first)
+        first.miss(GapReason.STREAM_CUT, [SYMBOL], from_ns=CLOCK.now_ns())
+        first.hold_stale({SYMBOL: CLOCK.now_ns()})
+        full(first)
+        first.resume([SYMBOL])
+        first.hold_stale({})
+        killed(first)
+        second = born(settings)
+        second.open_restart_gap([SYMBOL])
+        observe(second)
+        killed(second)
+
+    asyncio.run(lives())
+    assert {gap.reason for gap in gaps(settings).values() if gap.until_ns is None} == set()
+
+
+def test_a_gap_that_was_ended_is_not_stretched_by_the_life_after_the_next(settings: Settings) -> None:
+    ends: list[int | None] = []
+
+    async def lives() -> None:
+        first = born(settings)
+        observe(first)
+        first.miss(GapReason.STREAM_CUT, [SYMBOL], from_ns=CLOCK.now_ns())
+        killed(first)
+        for _ in range(3):
+            life = born(settings)
+            life.open_restart_gap([SYMBOL])
+            life.note([event()])
+            killed(life)
+            ends.append(next(gap.until_ns for gap in gaps(settings).values() if gap.reason == "stream_cut"))
+
+    asyncio.run(lives())
+    assert ends[0] is not None
+    assert ends == [ends[0]] * 3
+
+
+def test_a_gap_of_a_shard_whose_journal_is_empty_by_now_is_ended_once(settings: Settings) -> None:
+    ends: list[int | None] = []
+
+    async def lives() -> None:
+        first = born(settings)
+        first.miss(GapReason.STREAM_CUT, [SYMBOL], from_ns=CLOCK.now_ns())
+        killed(first)
+        for _ in range(2):
+            life = born(settings)
+            life.open_restart_gap([SYMBOL])
+            life.note([event()])
+            killed(life)
+            ends.append(next(gap.until_ns for gap in gaps(settings).values() if gap.reason == "stream_cut"))
+
+    asyncio.run(lives())
+    assert ends[0] is not None
+    assert ends[0] == ends[1]
+
+
+def test_what_is_missed_before_the_former_life_was_looked_at_does_not_hide_its_gaps(settings: Settings) -> None:
+    async def lives() -> None:
+        first = born(settings)
+        observe(first)
+        first.miss(GapReason.STREAM_CUT, [SYMBOL], from_ns=CLOCK.now_ns())
+        killed(first)
+        second = born(settings)
+        second.miss(GapReason.REASSIGNED, ["000660"], from_ns=CLOCK.now_ns())
+        second.open_restart_gap([SYMBOL])
+        observe(second)
+        killed(second)
+
+    asyncio.run(lives())
+    assert [gap.reason for gap in gaps(settings).values() if gap.until_ns is None] == ["reassigned"]
+
+
+def buried(settings: Settings) -> None:
+    """Leave a journal with whole batches behind damage."""
+    first = born(settings)
+    for _ in range(4):
+        observe(first)
+    killed(first)
+    [segment] = (settings.data_dir / "journal" / "scalp-0").glob("*.seg")
+    content = bytearray(segment.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    segment.write_bytes(content)
+
+
+def killed_now(*_arguments: object) -> bool:
+    raise KeyboardInterrupt
+
+
+def test_a_kill_during_the_repair_does_not_lose_the_gap_of_what_the_damage_took(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lives() -> None:
+        buried(settings)
+        second = born(settings)
+        second.open_restart_gap([SYMBOL])
+        with monkeypatch.context() as patch:
+            patch.setattr(second, "_write", killed_now)
+            with pytest.raises(KeyboardInterrupt):
+                await second._repair()
+        killed(second)
+        third = born(settings)
+        third.open_restart_gap([SYMBOL])
+        await third._repair()
+        killed(third)
+
+    asyncio.run(lives())
+    assert "journal_fault" in {gap.reason for gap in gaps(settings).values()}
+
+
+def test_a_gap_of_damage_that_the_journal_refused_is_written_by_the_next_life(settings: Settings) -> None:
+    async def lives() -> None:
+        buried(settings)
+        second = born(settings)
+        second.open_restart_gap([SYMBOL])
+        full(second)
+        await second._repair()
+        killed(second)
+        third = born(settings)
+        third.open_restart_gap([SYMBOL])
+        await third._repair()
+        killed(third)
+
+    asyncio.run(lives())
+    assert "journal_fault" in {gap.reason for gap in gaps(settings).values()}
+
+
+def test_damage_that_two_lives_look_at_is_one_gap(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lives() -> None:
+        buried(settings)
+        for killed_meanwhile in (True, False):
+            life = born(settings)
+            life.open_restart_gap([SYMBOL])
+            with monkeypatch.context() as patch:
+                if killed_meanwhile:
+                    patch.setattr("observer_core.services.journal_repair.examine_tails", lambda *_arguments: ())
+                await life._repair()
+            killed(life)
+
+    asyncio.run(lives())
+    assert [gap.reason for gap in gaps(settings).values()].count("journal_fault") == 1
+
+
+def test_an_open_gap_is_told_again_on_every_day_it_lasts(settings: Settings) -> None:
+    async def life() -> None:
+        shard = born(settings)
+        observe(shard)
+        shard.miss(GapReason.STREAM_CUT, [SYMBOL], from_ns=CLOCK.now_ns())
+        shard.retell_gaps(CLOCK.now_ns())
+        shard.retell_gaps(CLOCK.now_ns() + 86_400 * NS_PER_S)
+        shard.retell_gaps(CLOCK.now_ns() + 86_400 * NS_PER_S)
+        killed(shard)
+
+    asyncio.run(life())
+    told = [
+        record
+        for path in (settings.data_dir / "journal" / "scalp-0").glob("*.seg")
+        for payload in _payloads(path.read_bytes())
+        for record in decode_batch(payload).records
+        if isinstance(record, Gap)
+    ]
+    assert len(told) == 2
+    assert told[0] == told[1]

@@ -5,7 +5,7 @@ from pathlib import Path
 from observer_core.ids import Epoch, ShardName
 from observer_core.journal.files import list_segments
 from observer_core.journal.reader import SegmentReader, payload_spans
-from observer_core.journal.recovery import examine_tails, find_last_observation
+from observer_core.journal.recovery import examine_tails, find_buried, find_last_observation
 from observer_core.journal.writer import JournalWriter
 from observer_core.messages import Record, encode
 from tests.fixtures.journals import NINE_OCLOCK_NS, SteppingClock, batch, event, trade
@@ -102,11 +102,15 @@ def damaged_in_the_middle(directory: Path) -> None:
 
 def test_whole_batches_behind_damage_count_as_missing(tmp_path: Path) -> None:
     damaged_in_the_middle(tmp_path)
-    [report] = examine_tails(tmp_path, own_epoch(tmp_path))
+    own = own_epoch(tmp_path)
+    [buried] = find_buried(tmp_path, own)
+    assert buried.from_ns <= buried.until_ns
+    assert buried.symbols == (trade(1).symbol,)
+    # It stays to be found until it is cut off.
+    assert find_buried(tmp_path, own) == [buried]
+    [report] = examine_tails(tmp_path, own)
+    assert find_buried(tmp_path, own) == []
     assert report.last_seq == 2
-    assert report.buried is not None
-    assert report.buried.from_ns <= report.buried.until_ns
-    assert report.buried.symbols == (trade(1).symbol,)
     assert (tmp_path / report.torn_file).stat().st_size == report.torn_bytes
 
 
@@ -120,6 +124,6 @@ def test_the_last_observation_is_found_behind_damage_too(tmp_path: Path) -> None
 def test_an_unfinished_batch_buries_nothing(tmp_path: Path) -> None:
     segment = left_behind(tmp_path, [trade(1)], [trade(2)])
     segment.write_bytes(segment.read_bytes()[:-3])
+    assert find_buried(tmp_path, own_epoch(tmp_path)) == []
     [report] = examine_tails(tmp_path, own_epoch(tmp_path))
     assert report.torn_bytes
-    assert report.buried is None
