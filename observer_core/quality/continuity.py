@@ -95,6 +95,14 @@ class Continuity:
             return _NEXT
         return self._take_slowly(trade, line, now_ns)
 
+    def take_back(self, trade: Trade, now_ns: int) -> None:
+        """Note that a trade, taken a moment ago and no duplicate, could not be kept: it is missing after all."""
+        line = self._lines.get(trade.symbol)
+        lower, upper = _lower(trade), trade.cumulative_volume
+        if line is not None and line.low <= lower < upper <= line.high:
+            line.uncover(lower, upper, _earliest(trade), _latest(trade), now_ns)
+            self._pending.add(trade.symbol)
+
     def settle(self, now_ns: int, *, late_ns: int = LATE_NS) -> list[Gap]:
         """Return the gap records of holes that had their time, and of reported ones that changed since."""
         gaps = [self._gap(symbol, hole, now_ns) for symbol, hole in self._amended]
@@ -116,11 +124,13 @@ class Continuity:
         line = self._lines.get(trade.symbol)
         if line is None:
             line = self._lines[trade.symbol] = _begin(trade)
+            line.from_volume = _lower(trade)
             line.low = 0
             self._inherit(trade.symbol, line)
             return
         if line.day_from_ns <= trade.source_time_ns < line.day_until_ns:
             observed = line.observed
+            line.from_volume = min(_lower(trade), line.low if line.from_volume is None else line.from_volume)
             self._cover(trade.symbol, line, (0, trade.cumulative_volume), trade, now_ns)
             line.observed = observed
             self._inherit(trade.symbol, line)
@@ -131,10 +141,10 @@ class Continuity:
         Args:
             lead: what arrived right before the tail; its holes were reported, and the tail's late ones belong to it.
             tail: its last trades in the order of arrival.
-            reported: the proofs that it wrote down meanwhile; their holes are known.
+            reported: the proofs that it wrote down meanwhile; what fills their holes amends them.
             now_ns: wall clock.
         """
-        known = {(gap.symbols[0], gap.volume_after) for gap in reported}
+        known = {(gap.symbols[0], gap.volume_after): gap.gap_id for gap in reported}
         former = Continuity("former", 0, self._track)
         former._follow(lead)
         for line in former._lines.values():
@@ -145,8 +155,9 @@ class Continuity:
                 present = self._lines.get(symbol)
                 if present is not None:
                     hole.fill(present.low, present.high)
-                if hole.spans and (symbol, hole.start) not in known:
+                if hole.spans:
                     hole.found_ns = now_ns
+                    hole.gap_id = known.get((symbol, hole.start), "")
                     self._left.setdefault(symbol, []).append(hole)
 
     def quoted(self, quote: Quote, now_ns: int) -> None:
@@ -181,7 +192,8 @@ class Continuity:
 
     def _reach(self, symbol: str) -> Reach:
         line = self._lines[symbol]
-        return Reach(int(kst_day(line.day_from_ns)), line.low, line.high)
+        low = line.low if line.from_volume is None else line.from_volume
+        return Reach(int(kst_day(line.day_from_ns)), low, line.high)
 
     def tallies(self) -> dict[str, Tally]:
         """Return what is here and what is missing, by symbol."""
@@ -224,9 +236,10 @@ class Continuity:
                 (self.take if trade.symbol in self._lines else self.recall)(trade, trade.received_ns)
 
     def _inherit(self, symbol: str, line: VolumeLine) -> None:
-        holes = self._left.pop(symbol, [])
-        if holes:
-            line.holes += holes
+        for hole in self._left.pop(symbol, []):
+            hole.former = bool(hole.gap_id)
+            (line.settled if hole.former else line.holes).append(hole)
+        if line.holes:
             self._pending.add(symbol)
 
     def _end(self, symbol: str, line: VolumeLine) -> None:
@@ -280,6 +293,12 @@ def _begin(trade: Trade) -> VolumeLine:
 def _line(source_ns: int, at_ns: int, high: int, value: int) -> VolumeLine:
     day_from_ns = source_ns - (source_ns + _KST_OFFSET_NS) % _DAY_NS
     return VolumeLine(day_from_ns, day_from_ns + _DAY_NS, at_ns, high, value)
+
+
+def _lower(trade: Trade) -> int:
+    """Return the cumulative volume before a trade; an expected price executes nothing."""
+    executed = trade.volume if trade.session_code == _IN_SESSION else 0
+    return max(0, trade.cumulative_volume - executed)
 
 
 def _earliest(trade: Trade) -> int:

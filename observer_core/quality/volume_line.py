@@ -25,6 +25,8 @@ class Hole:
     off_book: bool = False
     gap_id: str = ""
     """Empty until it is reported."""
+    former: bool = False
+    """Reported by a former life, whose figures count it."""
 
     @property
     def volume(self) -> int:
@@ -52,8 +54,8 @@ class Hole:
 class VolumeLine:
     """One symbol on one day. `high` and `low` bound what is known; between them only the holes are missing."""
 
-    __slots__ = ("day_from_ns", "day_until_ns", "first_ns", "high", "holes", "last_ns", "low", "observed", "settled",
-                 "value", "value_breaks")  # fmt: skip
+    __slots__ = ("day_from_ns", "day_until_ns", "first_ns", "from_volume", "high", "holes", "last_ns", "low",
+                 "observed", "settled", "value", "value_breaks")  # fmt: skip
 
     def __init__(self, day_from_ns: int, day_until_ns: int, at_ns: int, high: int, value: int) -> None:
         self.day_from_ns = day_from_ns
@@ -61,6 +63,8 @@ class VolumeLine:
         self.first_ns = self.last_ns = at_ns
         """Earliest and latest instant that bound the known stretch."""
         self.low = self.high = high
+        self.from_volume: int | None = None
+        """What `low` was before the line took everything below a former life's last trade for known; None = `low`."""
         self.value = value
         """Cumulative value in KRW at `high`."""
         self.observed = 0
@@ -72,7 +76,7 @@ class VolumeLine:
     @property
     def missed(self) -> int:
         """Return how many shares of executions are missing; off-book volume is not."""
-        return sum(hole.volume for hole in (*self.holes, *self.settled) if not hole.off_book)
+        return sum(hole.volume for hole in (*self.holes, *self.settled) if not (hole.off_book or hole.former))
 
     def cover(self, lower: int, upper: int, from_ns: int, until_ns: int, now_ns: int) -> tuple[int, list[Hole]]:
         """Cover a stretch whose execution happened between two instants.
@@ -102,6 +106,16 @@ class VolumeLine:
             self.low = lower
             self.first_ns = until_ns
         return new, changed
+
+    def uncover(self, lower: int, upper: int, from_ns: int, until_ns: int, now_ns: int) -> None:
+        """Make a hole of a stretch that was covered; it grows the last one when it follows on that."""
+        self.observed -= upper - lower
+        last = self.holes[-1] if self.holes else None
+        if last is not None and not last.off_book and last.spans[-1][1] == lower:
+            last.spans[-1] = last.spans[-1][0], upper
+            last.until_ns, last.found_ns = max(last.until_ns, until_ns), now_ns
+        else:
+            self.holes.append(Hole([(lower, upper)], from_ns, until_ns, now_ns, lower))
 
     def settle(self, before_ns: int | None) -> list[Hole]:
         """Take the holes found before an instant, None = all, as reported from now on; return them."""

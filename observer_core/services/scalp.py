@@ -352,6 +352,7 @@ class ScalpCollector:
             self._refused_code = ""
         if not self._shard.record(records, intake.received_ns):
             self._mitigation.given_up(records)
+            self._quality.given_up(records, intake.received_ns)
 
     def _answered(self, message: ControlMessage) -> None:
         """Close the gap of a symbol that the broker confirmed, open one for a symbol that it refused.
@@ -381,7 +382,10 @@ class ScalpCollector:
         now_ns, monotonic_ns = self._clock.now_ns(), self._clock.monotonic_ns()
         if self._close.due(self._pace.phase, monotonic_ns):
             self._begin(self._compare_the_close())
-        self._tell_quality(self._quality.look(self._pace.phase, now_ns, monotonic_ns, observing=observing))
+        keeping = self._shard.may_add
+        self._tell_quality(
+            self._quality.look(self._pace.phase, now_ns, monotonic_ns, observing=observing, keeping=keeping)
+        )
         self._shard.update(**self._quality.figures())
         self._shard.hold_stale(self._quality.stale if observing else {})
         for symbol in self._quality.take_limits_wanted():
@@ -422,7 +426,7 @@ class ScalpCollector:
         Its last seconds are read here, before anything is received: what is sent again must be known as such.
         """
         former = former_tail(self._shard.journal_directory, self._shard.recorder.epoch)
-        known = self._quality.recall_tail(former, self._clock.now_ns())
+        known = self._quality.recall_tail(former, self._desk.since_ns, self._clock.now_ns())
         quiet = set(self._symbols).difference(known)
         if quiet:
             self._begin(self._recall_quiet(quiet))
@@ -436,7 +440,7 @@ class ScalpCollector:
         except JournalError as error:
             logger.warning("former trades not read", extra={"error": str(error)})
             return
-        self._quality.recall(trades.values(), self._clock.now_ns())
+        self._quality.recall(trades.values(), self._desk.since_ns, self._clock.now_ns())
 
     def _begin(self, chore: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(chore)

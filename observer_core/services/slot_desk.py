@@ -65,6 +65,11 @@ class SlotDesk:
         return self._slots.symbols
 
     @property
+    def since_ns(self) -> dict[str, int]:
+        """Return since when each symbol has held its slot, over all lives."""
+        return {holder.symbol: holder.since_ns for holder in self._slots.holders}
+
+    @property
     def leaving(self) -> frozenset[str]:
         """Return the symbols that were given up and may still be on their way."""
         return frozenset(self._leaving)

@@ -4,7 +4,7 @@ Separate from the shard's life so that it is driven by records and instants alon
 and in `observer_core.quality`.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -75,7 +75,9 @@ class TradeQuality:
         """Return the records with what the guards and the volume line say of them; a refused trade as a rejection."""
         return [self._judge_trade(record, now_ns) if type(record) is Trade else record for record in records]
 
-    def look(self, phase: Phase, now_ns: int, monotonic_ns: int, *, observing: bool) -> list[Record]:
+    def look(
+        self, phase: Phase, now_ns: int, monotonic_ns: int, *, observing: bool, keeping: bool = True
+    ) -> list[Record]:
         """Return gap records and events that are due.
 
         Args:
@@ -83,6 +85,7 @@ class TradeQuality:
             now_ns: wall clock.
             monotonic_ns: for the rate.
             observing: whether a session is open, so that trades are expected at all.
+            keeping: whether the journal takes records; until it does, what is missing of a symbol grows to one proof.
         """
         if phase is not self._phase:
             self._phase = phase
@@ -91,7 +94,7 @@ class TradeQuality:
         if self._volumes is not None:
             self._volumes.look(self.continuity.reaches(), now_ns)
         self.guards.open = phase is not Phase.CLOSED
-        records: list[Record] = [*self.continuity.settle(now_ns)]
+        records: list[Record] = [*self.continuity.settle(now_ns)] if keeping else []
         records += self._look_at_rate(phase, monotonic_ns, now_ns, observing)
         stale = tuple(silence for silence in self.staleness.stale(phase, now_ns) if self._unexplained(silence))
         if stale and not self._stale:
@@ -126,17 +129,37 @@ class TradeQuality:
         if phase in {Phase.PRE_OPEN, Phase.OPENING_AUCTION}:
             self.continuity.expect(symbol, now_ns)
 
-    def recall_tail(self, former: FormerTail, now_ns: int) -> tuple[str, ...]:
-        """Take the last seconds of the former life, before anything is received; return whose last trade is known."""
+    def recall_tail(self, former: FormerTail, since_ns: Mapping[str, int], now_ns: int) -> tuple[str, ...]:
+        """Take the last seconds of the former life, before anything is received.
+
+        Args:
+            former: those seconds.
+            since_ns: since when each symbol has been wanted without a break.
+            now_ns: wall clock.
+
+        Returns:
+            Whose last trade is known.
+        """
         self.continuity.recall_holes(former.lead, former.trades, former.reported, now_ns)
         newest = former.newest()
-        self.recall(newest.values(), now_ns)
-        return tuple(newest)
-
-    def recall(self, trades: Iterable[Trade], now_ns: int) -> None:
-        """Take the last trades of the former life, one of each symbol."""
-        for trade in trades:
+        for trade in newest.values():
             self.continuity.recall(trade, now_ns)
+        known = tuple(symbol for symbol, trade in newest.items() if _is_of(trade, since_ns))
+        # Of the others only the holes count.
+        self.continuity.forget(newest.keys() - set(known))
+        return known
+
+    def recall(self, trades: Iterable[Trade], since_ns: Mapping[str, int], now_ns: int) -> None:
+        """Take the last trades of the former life, one of each symbol; none from before a symbol was wanted again."""
+        for trade in trades:
+            if _is_of(trade, since_ns):
+                self.continuity.recall(trade, now_ns)
+
+    def given_up(self, records: Iterable[Record], now_ns: int) -> None:
+        """Note that the journal did not take what was judged: it is missing, and no duplicate if it comes again."""
+        for record in records:
+            if isinstance(record, Trade) and DUPLICATE not in record.reasons:
+                self.continuity.take_back(record, now_ns)
 
     def take_limits_wanted(self) -> set[str]:
         """Return the symbols, once each, of which the broker's own limits are needed."""
@@ -201,3 +224,9 @@ class TradeQuality:
         floor = FLOOR_PER_SYMBOL_S.get(phase)
         key = "" if floor is None else phase.value
         return self._rate.look(key, self._trades_total, now_ns, monotonic_ns, self._symbols * (floor or 0.0))
+
+
+def _is_of(trade: Trade, since_ns: Mapping[str, int]) -> bool:
+    """Return whether its symbol has been wanted without a break since a trade."""
+    wanted_ns = since_ns.get(trade.symbol)
+    return wanted_ns is not None and trade.received_ns >= wanted_ns

@@ -185,3 +185,42 @@ def recall(continuity: Continuity, journalled: list[Trade], reported: list[Gap],
             last[trade.symbol] = trade
     for trade in last.values():
         continuity.recall(trade, now_ns)
+
+
+@given(markets())
+def test_what_the_journal_refused_is_missing_with_its_exact_volume(
+    market: tuple[Tape, list[bool], list[bool], list[int]],
+) -> None:
+    """Whatever is refused, sent again and refused again: a trade that was kept once is here, any other is missing."""
+    tape, refused, twice, late = market
+    order = sorted(
+        (index + late[index] + copy / 2, index, copy)
+        for index in range(len(tape.trades))
+        for copy in range(2 if twice[index] else 1)
+    )
+    continuity = Continuity("scalp-0", 1)
+    kept: set[tuple[str, int]] = set()
+    for _, index, copy in order:
+        trade = tape.trades[index]
+        key = trade.symbol, trade.cumulative_volume
+        again = continuity.take(trade, NOON_NS) is Arrival.AGAIN
+        assert again == (key in kept)
+        if refused[index] and (copy == 0 or late[index] % 2):
+            if not again:
+                continuity.take_back(trade, NOON_NS)
+        else:
+            kept.add(key)
+    told: dict[str, int] = defaultdict(int)
+    for gap in newest(continuity.settle(NOON_NS + 3_600 * NS_PER_S)).values():
+        told[gap.symbols[0]] += gap.missed_volume or 0
+    missing: dict[str, int] = defaultdict(int)
+    for trade in tape.trades:
+        missing[trade.symbol] += trade.volume * ((trade.symbol, trade.cumulative_volume) not in kept)
+    assert {symbol: volume for symbol, volume in told.items() if volume} == {
+        symbol: volume for symbol, volume in missing.items() if volume
+    }
+    for symbol, tally in continuity.tallies().items():
+        assert (tally.missed, tally.observed) == (
+            missing[symbol],
+            sum(trade.volume for trade in tape.trades if trade.symbol == symbol) - missing[symbol],
+        )

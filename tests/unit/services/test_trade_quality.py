@@ -1,0 +1,193 @@
+"""What a scalp shard says of its stream: over restarts, lost and regained slots, and a journal that takes nothing."""
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from observer_core.clock import kst_day
+from observer_core.ids import Epoch, ShardName
+from observer_core.journal.last_trades import FormerTail
+from observer_core.market.phases import Phase
+from observer_core.messages import Gap, Record, ShardStatus, Trade
+from observer_core.quality.continuity import DUPLICATE, LATE_NS
+from observer_core.quality.rates import RateRule
+from observer_core.services.day_volumes import DayVolumes, read_day_volumes
+from observer_core.services.rates_file import RatesFile
+from observer_core.services.trade_quality import TradeQuality
+from tests.fixtures.quality_records import Tape
+
+A, B = "005930", "000660"
+
+
+class Lives:
+    """One shard's quality, life after life, with the files that outlive it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.tape = Tape([A, B])
+        self._directory = directory
+        self._epoch = 0
+        self.quality = self.born()
+
+    def born(self) -> TradeQuality:
+        self._epoch += 1
+        status = ShardStatus(
+            name=ShardName("scalp-0"),
+            kind="scalp",
+            pid=1,
+            epoch=Epoch(self._epoch),
+            status_seq=0,
+            as_of_ns=0,
+            state="starting",
+        )
+        self.quality = TradeQuality(
+            status,
+            RatesFile(self._directory / "rates.json"),
+            RateRule(),
+            clock_comparable=False,
+            volumes=DayVolumes(self._directory / "volumes.json", self.now_ns),
+        )
+        return self.quality
+
+    @property
+    def now_ns(self) -> int:
+        return self.tape.now_ns
+
+    def take(self, *trades: Trade) -> list[Record]:
+        return self.quality.judge(trades, self.now_ns)
+
+    def look(self, *, keeping: bool = True) -> list[Gap]:
+        """Let what is late have its time, and return the gaps that come of it."""
+        self.tape.now_ns += LATE_NS
+        records = self.quality.look(Phase.CONTINUOUS, self.now_ns, self.now_ns, observing=True, keeping=keeping)
+        return [record for record in records if isinstance(record, Gap)]
+
+    def executed(self) -> dict[str, int]:
+        self.quality.finish(self.now_ns)
+        found = read_day_volumes(self._directory / "volumes.json", int(kst_day(self.now_ns)))
+        return {symbol: stretch.executed for symbol, stretch in found.items()}
+
+
+@pytest.fixture
+def lives(tmp_path: Path) -> Lives:
+    return Lives(tmp_path)
+
+
+def test_what_was_traded_before_a_slot_was_regained_is_not_missing_after_a_restart(lives: Lives) -> None:
+    last = lives.tape.execute(A, 10)
+    lives.tape.execute(A, 4_000)
+    since_ns = lives.now_ns
+    lives.born().assign([A], [A], [], lives.now_ns)
+    lives.quality.recall([last], {A: since_ns}, lives.now_ns)
+    lives.take(lives.tape.execute(A, 7))
+    assert lives.look() == []
+    assert lives.executed() == {A: 7}
+
+
+def test_yesterdays_last_trade_proves_nothing_of_a_symbol_that_was_gained_today(lives: Lives) -> None:
+    last = lives.tape.execute(A, 10)
+    lives.tape.next_day()
+    lives.tape.execute(A, 50_000)
+    lives.born().assign([A], [A], [], lives.now_ns)
+    lives.quality.recall([last], {A: lives.now_ns}, lives.now_ns)
+    lives.take(lives.tape.execute(A, 7))
+    assert lives.look() == []
+
+
+def test_yesterdays_last_trade_proves_the_opening_of_a_symbol_that_was_held_over_night(lives: Lives) -> None:
+    last = lives.tape.execute(A, 10)
+    since_ns = last.received_ns
+    lives.tape.next_day()
+    lives.tape.execute(A, 50_000)
+    lives.born().assign([A], [A], [], lives.now_ns)
+    lives.quality.recall([last], {A: since_ns}, lives.now_ns)
+    lives.take(lives.tape.execute(A, 7))
+    assert [gap.missed_volume for gap in lives.look()] == [50_000]
+
+
+def test_what_was_traded_before_a_slot_was_regained_within_the_tail_is_not_missing(lives: Lives) -> None:
+    last = lives.tape.execute(A, 10)
+    lives.tape.execute(A, 4_000)
+    since_ns = lives.now_ns
+    lives.born().assign([A], [A], [], lives.now_ns)
+    assert lives.quality.recall_tail(FormerTail((), (last,)), {A: since_ns}, lives.now_ns) == ()
+    lives.take(lives.tape.execute(A, 7))
+    assert lives.look() == []
+
+
+def test_the_holes_of_a_symbol_that_has_no_slot_any_more_are_reported(lives: Lives) -> None:
+    first = lives.tape.execute(A, 10)
+    lives.tape.execute(A, 33)
+    third = lives.tape.execute(A, 10)
+    lives.born()
+    lives.quality.recall_tail(FormerTail((), (first, third)), {}, lives.now_ns)
+    assert [gap.missed_volume for gap in lives.look()] == [33]
+
+
+def test_the_volume_of_an_ended_stretch_is_counted_once_after_a_restart(lives: Lives) -> None:
+    lives.quality.assign([A], [A], [], lives.now_ns)
+    trade = lives.tape.execute(A, 10)
+    lives.take(trade)
+    lives.quality.assign([], [], [A], lives.now_ns)
+    lives.born()
+    lives.quality.recall_tail(FormerTail((), (trade,)), {}, lives.now_ns)
+    lives.look()
+    lives.quality.recall([trade], {}, lives.now_ns)
+    lives.look()
+    assert lives.executed() == {A: 10}
+
+
+def test_a_kill_before_the_days_volumes_were_written_does_not_count_what_was_not_wanted(lives: Lives) -> None:
+    lives.tape.execute(A, 4_000)
+    since_ns = lives.now_ns
+    trades = [lives.tape.execute(A, 10), lives.tape.execute(A, 20)]
+    lives.born()
+    lives.quality.assign([A], [A], [], lives.now_ns)
+    lives.quality.recall_tail(FormerTail((), tuple(trades)), {A: since_ns}, lives.now_ns)
+    lives.take(lives.tape.execute(A, 5))
+    assert lives.executed()[A] <= 35
+
+
+def test_a_late_trade_after_a_restart_fills_the_hole_that_the_former_life_reported(lives: Lives) -> None:
+    trades = [lives.tape.execute(A, volume) for volume in (10, 33, 20)]
+    lives.take(trades[0], trades[2])
+    (gap,) = lives.look()
+    lives.born()
+    lives.quality.recall_tail(FormerTail((), (trades[0], trades[2]), (gap,)), {A: 0}, lives.now_ns)
+    assert lives.look() == []
+    (judged,) = lives.take(trades[1])
+    assert isinstance(judged, Trade)
+    assert DUPLICATE not in judged.reasons
+    (amended,) = lives.look()
+    assert (amended.gap_id, amended.missed_volume) == (gap.gap_id, 0)
+    assert lives.quality.figures()["missed_volume_total"] == 0
+
+
+def test_a_trade_that_the_journal_did_not_take_is_missing_and_no_duplicate_when_it_comes_again(lives: Lives) -> None:
+    first, second, third = [lives.tape.execute(A, volume) for volume in (10, 33, 20)]
+    lives.take(first)
+    lives.quality.given_up(lives.take(second), lives.now_ns)
+    lives.take(third)
+    (again,) = lives.take(second)
+    assert isinstance(again, Trade)
+    assert DUPLICATE not in again.reasons
+    lives.quality.given_up([again], lives.now_ns)
+    assert [gap.missed_volume for gap in lives.look()] == [33]
+    assert lives.executed() == {A: 63}
+
+
+def test_a_journal_that_takes_nothing_for_hours_owes_one_proof_a_symbol(lives: Lives) -> None:
+    lives.take(lives.tape.execute(A, 10), lives.tape.execute(B, 10))
+    for _ in range(100):
+        for symbol in (A, B):
+            lives.quality.given_up(lives.take(lives.tape.execute(symbol, 5)), lives.now_ns)
+        assert lives.look(keeping=False) == []
+    lives.take(lives.tape.execute(A, 5), lives.tape.execute(B, 5))
+    assert sorted((gap.symbols, gap.missed_volume) for gap in lives.look()) == [((B,), 500), ((A,), 500)]
+
+
+def test_what_was_sent_twice_is_not_missing_when_the_journal_refuses_the_second(lives: Lives) -> None:
+    trade = lives.tape.execute(A, 10)
+    lives.take(trade)
+    lives.quality.given_up(lives.take(replace(trade)), lives.now_ns)
+    assert lives.look() == []
