@@ -7,12 +7,14 @@
     ├── ChronicleError         what the hub recorded of its view cannot be replayed
     ├── FeedError              the broker
     │   ├── TransientFeedError   try again after a pause
+    │   │   └── UnreachableFeedError  nobody listens at its address
     │   ├── ReauthenticateError  the token or approval key is no longer accepted
     │   ├── RateRefusedError     the broker refused the call for its rate
     │   ├── SymbolRefusedError   the broker does not accept this symbol
     │   └── FatalFeedError       trying again cannot help: stop and alarm
     ├── SinkError
     │   ├── TransientSinkError   keep the batch, try again
+    │   │   └── UnreachableSinkError  nobody accepts connections at its address
     │   └── FatalSinkError       trying again cannot help
     ├── LinkError              a peer process does not answer
     └── ProcessError           starting, locking or ending a process
@@ -62,6 +64,10 @@ class TransientFeedError(FeedError):
     """Try again after a pause."""
 
 
+class UnreachableFeedError(TransientFeedError):
+    """No connection: nobody listens at the broker's address, or there is no way to it."""
+
+
 class ReauthenticateError(FeedError):
     """The access token or approval key is no longer accepted: get a new one, once."""
 
@@ -84,6 +90,10 @@ class SinkError(ObserverError):
 
 class TransientSinkError(SinkError):
     """Keep the batch and try again."""
+
+
+class UnreachableSinkError(TransientSinkError):
+    """Nobody accepts connections at the store's address: it is down, or not up yet."""
 
 
 class FatalSinkError(SinkError):

@@ -27,6 +27,8 @@ from supervisor.demo import LEDGER_FILE, database_command, database_socket_direc
 
 STOP_PATIENCE_S = 30.0
 START_PATIENCE_S = 60.0
+DATABASE_PATIENCE_S = 20.0
+"""A database that takes longer is for the console to show."""
 POLL_S = 0.2
 
 
@@ -121,6 +123,15 @@ class DemoRun:
             self.wait(POLL_S)
         raise TimeoutError(f"the demo does not collect: see {self.directory}/supervisor.out and {self.directory}/logs")
 
+    def wait_storing(self, patience_s: float = DATABASE_PATIENCE_S) -> None:
+        """Wait until every sink stores, so that nobody looks at a database that is still being made; not for ever."""
+        deadline_ns = deadline_in(patience_s, self._clock)
+        while self._clock.monotonic_ns() < deadline_ns and (self.supervisor is None or self.supervisor.poll() is None):
+            view = self.view()
+            if view is not None and view.writers and all(row.state == "live" for row in view.writers):
+                return
+            self.wait(POLL_S)
+
     def wait(self, seconds: float) -> None:
         """Wait, or until the supervisor ends by itself."""
         if self.supervisor is None:
@@ -176,6 +187,7 @@ def _run(run: DemoRun, duration_s: float | None) -> int:
     started_s = run.wait_collecting()
     print(f"collecting after {started_s:.1f} s", flush=True)
     if duration_s is None and sys.stdin.isatty() and sys.stdout.isatty():
+        run.wait_storing()
         _console(run)
     else:
         run.wait(duration_s if duration_s is not None else 60.0)

@@ -146,7 +146,22 @@ def cache_path(directory: Path, app_key: AppKey, rest_url: str) -> Path:
 class TokenStore:
     """The access token of one appkey, whichever process obtained it."""
 
-    def __init__(self, path: Path, issue: Callable[[], Awaitable[IssuedToken]], clock: Clock) -> None:
+    def __init__(
+        self,
+        path: Path,
+        issue: Callable[[], Awaitable[IssuedToken]],
+        clock: Clock,
+        awaits: Callable[[FeedError], bool] = lambda error: False,
+    ) -> None:
+        """Read nothing yet.
+
+        Args:
+            path: the file that all processes of the appkey share.
+            issue: asks the broker for a token.
+            clock: for expiry and spacing.
+            awaits: whether a failure means only that the broker may still be starting.
+        """
+        self._awaits = awaits
         self._path = path
         self._issue = issue
         self._clock = clock
@@ -228,7 +243,8 @@ class TokenStore:
             # A request that found no connection was never made: it does not cost the broker's minute.
             cache.attempted_ns = attempted_before_ns if error.code == "transport" else self._clock.now_ns()
             self._write(cache)
-            logger.warning("token request failed", extra={"code": error.code, "reason": str(error)})
+            level = logging.INFO if self._awaits(error) else logging.WARNING
+            logger.log(level, "token request failed", extra={"code": error.code, "reason": str(error)})
             if error.code == TOKEN_TOO_SOON:
                 return None
             old = self._usable(cache, refused, 0)

@@ -225,6 +225,7 @@ def open_rest(settings: Settings, ordinal: AppKeyOrdinal, clock: Clock, rng: Ran
             cache_path(settings.token_cache_dir, app_key, settings.rest_url),
             lambda: issue_token(transport, app_key),
             clock,
+            transport.awaits,
         ),
         approvals=ApprovalKeys(transport, app_key, clock),
         budget=RateBudget(

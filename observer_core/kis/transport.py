@@ -18,8 +18,9 @@ import h11
 import msgspec
 
 from observer_core.clock import NS_PER_S, Clock
-from observer_core.errors import TransientFeedError
+from observer_core.errors import FeedError, TransientFeedError, UnreachableFeedError
 from observer_core.kis.connection import Call, Connection
+from observer_core.pacing.first_answer import FirstAnswer
 
 _CONNECTIONS = 16
 _KEEP_ALIVE_S = 30.0
@@ -62,6 +63,11 @@ class Transport:
         self._clock = clock
         self._places = asyncio.Semaphore(_CONNECTIONS)
         self._connections: list[Connection] = []
+        self._first_answer = FirstAnswer(clock.monotonic_ns())
+
+    def awaits(self, error: FeedError) -> bool:
+        """Return whether a failure says only that the host, which has never answered, may still be starting."""
+        return isinstance(error, UnreachableFeedError) and self._first_answer.awaited(self._clock.monotonic_ns())
 
     async def get(self, path: str, headers: Mapping[str, str], before_sending: Callable[[], Awaitable[None]]) -> Answer:
         """Send a GET for a path with its query.
@@ -73,7 +79,8 @@ class Transport:
 
         Raises:
             DroppedConnectionError: the connection broke without an answer.
-            TransientFeedError: no answer in time, or no connection.
+            UnreachableFeedError: nobody listens there.
+            TransientFeedError: no answer in time, or no connection in time.
         """
         call = Call("GET", self._root + path, [*self._headers.items(), *headers.items()])
         return await self._send(call, before_sending)
@@ -103,6 +110,7 @@ class Transport:
                     connection.send(call)
                     self.first_sent.set()
                     reply = await connection.reply(self._timeout_s)
+                    self._first_answer.came()
                 finally:
                     connection.busy = False
                     connection.idle_since_ns = self._clock.monotonic_ns()
@@ -131,8 +139,10 @@ class Transport:
                 _, connection = await loop.create_connection(Connection, self._host, self._port, ssl=self._tls)
         except TimeoutError as error:
             raise TransientFeedError("no connection in time", code="timeout") from error
-        except OSError as error:
+        except ssl.SSLError as error:
             raise TransientFeedError(f"no connection ({type(error).__name__})", code="transport") from error
+        except OSError as error:
+            raise UnreachableFeedError(f"no connection ({type(error).__name__})", code="transport") from error
         self._connections.append(connection)
         return connection
 
@@ -141,6 +151,7 @@ async def download_file(url: str, user_agent: str, timeout_s: float = _DOWNLOAD_
     """Return the content of a public file of the broker (listing files); no credential is sent.
 
     Raises:
+        UnreachableFeedError: nobody listens there.
         TransientFeedError: it cannot be had now, or is unreasonably large.
     """
     # Imported here: its command line brings rich and pygments along, 10 MB in the image of every process.
@@ -159,6 +170,8 @@ async def download_file(url: str, user_agent: str, timeout_s: float = _DOWNLOAD_
                 content += piece
                 if len(content) > _DOWNLOAD_LIMIT_BYTES:
                     raise TransientFeedError(f"{url} is larger than {_DOWNLOAD_LIMIT_BYTES} bytes", code="size")
+    except httpx.ConnectError as error:
+        raise UnreachableFeedError(f"{url} cannot be downloaded ({type(error).__name__})", code="download") from error
     except httpx.HTTPError as error:
         raise TransientFeedError(f"{url} cannot be downloaded ({type(error).__name__})", code="download") from error
     return bytes(content)

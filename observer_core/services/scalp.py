@@ -195,7 +195,6 @@ class ScalpCollector:
                 await self._hold(session)
         except FeedError as error:
             self._count_end(error)
-            logger.warning("stream lost", extra={"error": str(error), "code": error.code})
             self._miss(GapReason.STREAM_CUT, str(error))
             if isinstance(error, FatalFeedError) and error.code != self._refused_code:
                 self._refused_code = error.code
@@ -207,6 +206,12 @@ class ScalpCollector:
         """Enter the end of a session into the status, by its cause, and raise the alarm of one that keeps ending."""
         shard, cause = self._shard, error.code or "unknown"
         before = shard.status
+        if self._client.transport.awaits(error):
+            # There was no session yet.
+            logger.info("waiting for the broker", extra={"error": str(error)})
+            shard.update(state="waiting", note=str(error))
+            return
+        logger.warning("stream lost", extra={"error": str(error), "code": error.code})
         by_cause = before.reconnects_by_cause
         shard.update(
             state="waiting",

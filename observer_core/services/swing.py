@@ -295,7 +295,8 @@ class SwingCollector:
     def _missed(self, error: FeedError, symbols: Sequence[str], asked_ns: int) -> None:
         shard = self._shard
         self._asked_total += len(symbols)
-        shard.update(errors_total=shard.status.errors_total + 1, note=str(error))
+        fault = not self._client.transport.awaits(error)
+        shard.update(errors_total=shard.status.errors_total + fault, note=str(error))
         self._miss(symbols, asked_ns, str(error))
 
     def _miss(self, symbols: Sequence[str], asked_ns: int, detail: str) -> None:

@@ -13,13 +13,14 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from observer_core.clock import NS_PER_S, Clock
-from observer_core.errors import ObserverError
+from observer_core.errors import ObserverError, UnreachableFeedError
 from observer_core.ids import DayNumber, ShardName
 from observer_core.market.toml_lines import ConfigFileError
 from observer_core.market.universe import Rules, Universe, build_universe
 from observer_core.market.universe_config import Guard
 from observer_core.market.universe_plan import Plan, judge_size, make_plan, named
 from observer_core.pacing.backoff import Backoff
+from observer_core.pacing.first_answer import FirstAnswer
 from observer_core.services.assignment import Assignment, Collectors, deal_out, read_assignment, write_assignment
 from observer_core.services.scaling import shards_in_force
 from observer_core.services.universe_files import (
@@ -84,6 +85,7 @@ class UniverseKeeper:
         self._told: set[str] = set()
         """Alarms since all was well: trying again does not repeat them."""
         self._failing_since_ns: int | None = None
+        self._first_answer = FirstAnswer(clock.monotonic_ns())
 
     @property
     def rest_s(self) -> float:
@@ -276,17 +278,19 @@ class UniverseKeeper:
         self._failing_since_ns = self._failing_since_ns or now_ns
         if now_ns - self._failing_since_ns >= FAILING_LIMIT_S * NS_PER_S:
             await self._refuse(requests, "failed", "universe_failed", error)
-        else:
-            self.note = str(error)
-            self.failures_total += 1
-            self._answer(requests, "failed", str(error))
-            logger.warning("universe not built", extra={"error": str(error)})
+            return
+        fault = not (isinstance(error, UnreachableFeedError) and self._first_answer.awaited(now_ns))
+        self.note = str(error)
+        self.failures_total += fault
+        self._answer(requests, "failed", str(error))
+        logger.log(logging.WARNING if fault else logging.INFO, "universe not built", extra={"error": str(error)})
 
     def _settle(self, complaint: str = "") -> None:
         """Forget what was wrong, but for one complaint that remains."""
         self.note = complaint
         self._told = {complaint} if complaint else set()
         self._failing_since_ns = None
+        self._first_answer.came()
 
     async def _tell_begun(self, universe: Universe, before: Universe | None, requests: list[Request]) -> None:
         then, now = (before.codes if before else frozenset()), universe.codes

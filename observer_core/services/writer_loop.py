@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 
 from observer_core.bus.subscriber import BatchSubscriber
 from observer_core.clock import NS_PER_MS, NS_PER_S, Clock
-from observer_core.errors import TransientSinkError
+from observer_core.errors import TransientSinkError, UnreachableSinkError
 from observer_core.exit_codes import ExitCode
 from observer_core.ids import ShardName
 from observer_core.pacing.backoff import Backoff
+from observer_core.pacing.first_answer import FirstAnswer
 from observer_core.services.journal_followers import JournalFollowers
 from observer_core.services.writer_figures import WriterFigures
 from observer_core.sinks.port import Offset, Sink, StoredBatch
@@ -55,6 +56,7 @@ class WriterLoop:
     figures: WriterFigures = field(default_factory=WriterFigures)
     remember: Callable[[Mapping[ShardName, Offset]], None] | None = None
     """Told the durable offsets every few seconds, for whoever removes what every sink holds."""
+    _first_answer: FirstAnswer = field(init=False)
     _sink_open: bool = False
     _retry_ns: int = 0
     _uncommitted_records: int = 0
@@ -64,6 +66,9 @@ class WriterLoop:
     _look_due_ns: int = 0
     _measure_due_ns: int = 0
     _remember_due_ns: int = 0
+
+    def __post_init__(self) -> None:
+        self._first_answer = FirstAnswer(self.clock.monotonic_ns())
 
     def run(self, should_stop: Callable[[], bool], on_ready: Callable[[], None]) -> ExitCode:
         """Write until `should_stop`, then drain; `on_ready` is called once the sink was tried for the first time.
@@ -176,6 +181,7 @@ class WriterLoop:
             self._suspend(error)
             return
         self.followers.rewind(durable)
+        self._first_answer.came()
         self._sink_open = True
         self._uncommitted_records = 0
         self._last_commit_ns = self.clock.monotonic_ns()
@@ -189,8 +195,10 @@ class WriterLoop:
         self._uncommitted_records = 0
         self._retry_ns = self.clock.monotonic_ns() + int(delay_s * NS_PER_S)
         self.figures.state = "waiting"
-        self.figures.errors_total += 1
-        logger.warning("sink away", extra={"sink": self.sink.name, "reason": str(error), "again_in_s": delay_s})
+        fault = not (isinstance(error, UnreachableSinkError) and self._first_answer.awaited(self.clock.monotonic_ns()))
+        self.figures.errors_total += fault
+        text, level = ("sink away", logging.WARNING) if fault else ("sink not up yet", logging.INFO)
+        logger.log(level, text, extra={"sink": self.sink.name, "reason": str(error), "again_in_s": delay_s})
 
     def _timeout_ms(self, until_ns: int) -> int:
         """Return how long to wait for live batches at most, for an appointment of the loop."""

@@ -4,10 +4,11 @@ Separate from the sink because replay and the database commands open sessions of
 """
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import PGconn, Ping
 from psycopg.types.string import BytesBinaryDumper
 
-from observer_core.errors import FatalSinkError, TransientSinkError
+from observer_core.errors import FatalSinkError, TransientSinkError, UnreachableSinkError
 from observer_core.ids import SinkName
 from observer_core.settings import Secret
 from observer_core.sinks.sql.statements import statement
@@ -58,16 +59,31 @@ def open_writer_session(dsn: Secret, sink: SinkName) -> psycopg.Connection:
     """Connect and take the lock of a sink's writer for the life of the session.
 
     Raises:
-        psycopg.Error: unreachable or refused.
+        psycopg.Error: refused, or no answer in time.
+        UnreachableSinkError: nobody accepts connections there.
         TransientSinkError: another session has the lock, perhaps the one of a writer that has just been killed.
     """
-    connection = connect(dsn)
+    try:
+        connection = connect(dsn)
+    except psycopg.errors.ConnectionTimeout:
+        raise
+    except psycopg.OperationalError as error:
+        # A failed connect carries no SQLSTATE: only asking tells a server that is not up from one that refuses us.
+        if _accepts_connections(dsn):
+            raise
+        reason = str(error).strip().splitlines()[0]
+        raise UnreachableSinkError(f"the database accepts no connections: {reason}") from error
     try:
         _take_writer_lock(connection, sink)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _accepts_connections(dsn: Secret) -> bool:
+    address = make_conninfo(dsn.reveal(), connect_timeout=CONNECT_TIMEOUT_S)
+    return PGconn.ping(address.encode()) == Ping.OK
 
 
 def _take_writer_lock(connection: psycopg.Connection, sink: SinkName) -> None:

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from observer_core.clock import SystemClock
-from observer_core.errors import TransientFeedError
+from observer_core.errors import TransientFeedError, UnreachableFeedError
 from observer_core.kis.connection import DroppedConnectionError
 from observer_core.kis.transport import Transport, tls_context
+from observer_core.pacing.first_answer import START_PATIENCE_S
+from tests.fixtures.journals import SteppingClock
 
 pytestmark = pytest.mark.integration
 
@@ -182,6 +184,21 @@ async def test_nobody_listens() -> None:
     with pytest.raises(TransientFeedError) as caught:
         await ask(transport)
     assert caught.value.code == "transport"
+    assert isinstance(caught.value, UnreachableFeedError)
+
+
+@in_loop
+async def test_a_host_that_is_not_up_is_awaited_for_a_while_and_never_after_it_answered() -> None:
+    refused, clock = UnreachableFeedError("nobody"), SteppingClock()
+    patient = Transport("http://127.0.0.1:1", "test", 0.5, clock)
+    assert patient.awaits(refused)
+    assert not patient.awaits(TransientFeedError("no answer in time"))
+    clock.advance(START_PATIENCE_S)
+    assert not patient.awaits(refused)
+    async with server(answering(FIXED)) as transport:
+        assert transport.awaits(refused)
+        await ask(transport)
+        assert not transport.awaits(refused)
 
 
 @in_loop

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from observer_core.errors import TransientSinkError
+from observer_core.errors import TransientSinkError, UnreachableSinkError
 from observer_core.ids import ShardName
 from observer_core.messages import Event, Record
 from observer_core.settings import Secret
@@ -104,6 +104,17 @@ def test_a_server_that_is_away_is_a_passing_fault(own_server: EmbeddedServer, tm
                 sink.open()
         own_server.start()
         assert deliver(sink, [trades(1, 50)]) == 0
+
+
+def test_nobody_there_and_a_server_that_refuses_are_told_apart(own_server: EmbeddedServer, tmp_path: Path) -> None:
+    with sink_for(own_server.dsn("no_such_database"), tmp_path) as sink:
+        with pytest.raises(TransientSinkError, match="no_such_database") as refused:
+            sink.open()
+        assert not isinstance(refused.value, UnreachableSinkError)
+        own_server.stop()
+        with pytest.raises(UnreachableSinkError, match="accepts no connections"):
+            sink.open()
+        assert "accepts no connections" in sink.note
 
 
 def test_a_server_killed_again_and_again_during_commits_loses_and_doubles_nothing(

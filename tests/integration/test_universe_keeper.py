@@ -11,6 +11,7 @@ from observer_core.errors import ConfigError, ObserverError
 from observer_core.ids import DayNumber
 from observer_core.kis.simulator.listings import KOSDAQ, KOSPI, generate_listings
 from observer_core.kis.simulator.master_files import master_zip
+from observer_core.pacing.first_answer import START_PATIENCE_S
 from observer_core.services.assignment import read_assignment
 from observer_core.services.config_watch import DirectoryWatch, is_mounted_file
 from observer_core.services.universe import FAILING_LIMIT_S, UniverseKeeper
@@ -295,6 +296,22 @@ def test_a_download_that_fails_is_an_alarm_only_when_it_goes_on_failing(bench: B
         assert not bench.turn(TOMORROW)
     assert [told.name for told in bench.told] == ["universe", "universe_failed"]
     assert bench.files() == before
+
+
+def test_a_broker_that_comes_up_beside_us_is_no_fault_until_it_is_late(bench: Bench) -> None:
+    keeper = bench.keeper
+    assert not bench.turn(TOMORROW)
+    assert "cannot be downloaded" in keeper.note
+    assert keeper.failures_total == 0
+    bench.clock.advance(START_PATIENCE_S)
+    assert not bench.turn(TOMORROW)
+    assert keeper.failures_total == 1
+
+
+def test_a_broker_that_goes_away_after_the_universe_was_built_is_a_fault_at_once(bench: Bench) -> None:
+    assert bench.turn()
+    assert not bench.turn(TOMORROW)
+    assert bench.keeper.failures_total == 1
 
 
 def test_a_preview_says_what_the_keeper_would_do(bench: Bench) -> None:

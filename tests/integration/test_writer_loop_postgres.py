@@ -11,12 +11,13 @@ from observer_core.bus.subscriber import BatchSubscriber
 from observer_core.clock import NS_PER_MS, SystemClock
 from observer_core.exit_codes import ExitCode
 from observer_core.pacing.backoff import Backoff
+from observer_core.pacing.first_answer import START_PATIENCE_S
 from observer_core.services.journal_followers import JournalFollowers
 from observer_core.services.writer_loop import CommitPolicy, WriterLoop
 from observer_core.settings import Secret
 from observer_core.sinks.dead_letters import DeadLetterFile
 from observer_core.sinks.postgres import POSTGRES, PostgresSink
-from tests.fixtures.journals import start_recorder, trade, wait_until
+from tests.fixtures.journals import SteppingClock, start_recorder, trade, wait_until
 from tests.fixtures.postgres import EmbeddedServer, query
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
@@ -33,6 +34,52 @@ def mortal_server() -> Iterator[EmbeddedServer]:
         yield server
     finally:
         server.close()
+
+
+def test_a_database_that_comes_up_beside_the_writer_is_no_fault_and_one_that_stays_away_is(
+    tmp_path: Path, mortal_server: EmbeddedServer
+) -> None:
+    dsn: Secret = mortal_server.dsn(mortal_server.make_database())
+    mortal_server.stop()
+    clock = SteppingClock()
+    subscriber = BatchSubscriber(f"ipc://{tmp_path}/sink.sock")
+
+    def born() -> WriterLoop:
+        return WriterLoop(
+            subscriber=subscriber,
+            followers=JournalFollowers(tmp_path / "journal"),
+            sink=PostgresSink(dsn, DeadLetterFile(tmp_path / "letters", POSTGRES), CLOCK),
+            clock=clock,
+            policy=CommitPolicy(records=500, age_ns=20 * NS_PER_MS),
+            backoff=Backoff(0.1, 5.0, Random(1)),
+        )
+
+    def turn(loop: WriterLoop, seconds: float) -> None:
+        clock.advance(seconds)
+        loop.turn()
+
+    try:
+        early, late = born(), born()
+        turn(early, 0.0)
+        turn(early, 6.0)
+        assert (early.figures.state, early.figures.errors_total) == ("waiting", 0)
+        assert "accepts no connections" in early.figures.note
+        turn(late, START_PATIENCE_S)
+        turn(late, 6.0)
+        assert (late.figures.state, late.figures.errors_total) == ("waiting", 2)
+        mortal_server.start()
+        clock.advance(6.0)
+        wait_until(lambda: (early.turn(), early.figures.state)[1] == "live", "the early one writes")
+        assert (early.figures.note, early.figures.errors_total) == ("", 0)
+        mortal_server.kill()
+        recorder = start_recorder(tmp_path / "journal", "scalp-0", (f"ipc://{tmp_path}/sink.sock",))
+        recorder.append([trade(1, CLOCK.now_ns())], CLOCK.now_ns())
+        recorder.close()
+        wait_until(lambda: (turn(early, 0.6), early.figures.state)[1] == "waiting", "it notices")
+        assert early.figures.errors_total > 0
+        early.sink.close()
+    finally:
+        subscriber.close()
 
 
 def test_a_database_that_dies_under_load_holds_every_row_once(tmp_path: Path, mortal_server: EmbeddedServer) -> None:
