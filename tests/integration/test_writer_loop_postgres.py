@@ -54,28 +54,27 @@ def test_a_database_that_comes_up_beside_the_writer_is_no_fault_and_one_that_sta
             backoff=Backoff(0.1, 5.0, Random(1)),
         )
 
-    def turn(loop: WriterLoop, seconds: float) -> None:
+    def state_after(loop: WriterLoop, seconds: float) -> str:
         clock.advance(seconds)
         loop.turn()
+        return loop.figures.state
 
     try:
         early, late = born(), born()
-        turn(early, 0.0)
-        turn(early, 6.0)
-        assert (early.figures.state, early.figures.errors_total) == ("waiting", 0)
+        assert [state_after(early, seconds) for seconds in (0.0, 6.0)] == ["waiting"] * 2
+        assert early.figures.errors_total == 0
         assert "accepts no connections" in early.figures.note
-        turn(late, START_PATIENCE_S)
-        turn(late, 6.0)
-        assert (late.figures.state, late.figures.errors_total) == ("waiting", 2)
+        assert [state_after(late, seconds) for seconds in (START_PATIENCE_S, 6.0)] == ["waiting"] * 2
+        assert late.figures.errors_total == 2
         mortal_server.start()
         clock.advance(6.0)
-        wait_until(lambda: (early.turn(), early.figures.state)[1] == "live", "the early one writes")
+        wait_until(lambda: state_after(early, 0.0) == "live", "the early one writes")
         assert (early.figures.note, early.figures.errors_total) == ("", 0)
         mortal_server.kill()
         recorder = start_recorder(tmp_path / "journal", "scalp-0", (f"ipc://{tmp_path}/sink.sock",))
         recorder.append([trade(1, CLOCK.now_ns())], CLOCK.now_ns())
         recorder.close()
-        wait_until(lambda: (turn(early, 0.6), early.figures.state)[1] == "waiting", "it notices")
+        wait_until(lambda: state_after(early, 0.6) == "waiting", "it notices")
         assert early.figures.errors_total > 0
         early.sink.close()
     finally:
