@@ -4,7 +4,7 @@ A gap opens with the symbols that are not observed; every observation of one of 
 last one it closes. The record is emitted twice, at opening and at closing, under the same id.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Container, Iterable
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -66,16 +66,25 @@ class Outages:
         self._gap_of.update(dict.fromkeys(news, gap.gap_id))
         return [gap]
 
-    def observed(self, symbols: Iterable[str], now_ns: int) -> list[Gap]:
-        """Note that symbols are observed again, or no longer wanted; return the gaps that this closes."""
+    def observed(self, symbols: Iterable[str], now_ns: int, reasons: Container[str] | None = None) -> list[Gap]:
+        """Note that symbols are observed again, or no longer wanted; return the gaps that this closes.
+
+        Args:
+            symbols: which.
+            now_ns: wall clock.
+            reasons: of the gaps for which this counts; None = all.
+        """
         if not self._gap_of:
             return []
         closed: list[Gap] = []
         for symbol in symbols:
-            gap_id = self._gap_of.pop(symbol, None)
+            gap_id = self._gap_of.get(symbol)
             if gap_id is None:
                 continue
             entry = self._open[gap_id]
+            if reasons is not None and entry.gap.reason not in reasons:
+                continue
+            del self._gap_of[symbol]
             entry.waiting.discard(symbol)
             if not entry.waiting:
                 del self._open[gap_id]

@@ -60,6 +60,7 @@ CLOSE_DEADLINE_S = 3.0
 BACKOFF_FLOOR_S = 0.2
 BACKOFF_CAP_S = 60.0
 FATAL_PAUSE_S = 60.0
+PAUSED = "paused by an operator"
 
 
 class ScalpCollector:
@@ -122,8 +123,7 @@ class ScalpCollector:
         while not shard.stopping.is_set():
             self._take_assignment()
             if not shard.running.is_set():
-                shard.update(state="paused", note="paused by an operator")
-                await shard.until_running()
+                await self._paused()
             elif self._pace.may_hang_up:
                 await self._rest()
             elif not self._symbols:
@@ -177,6 +177,24 @@ class ScalpCollector:
         shard.update(state="waiting", note=f"market closed until {opens:%Y-%m-%d %H:%M}")
         while self._pace.may_hang_up and shard.running.is_set() and not shard.stopping.is_set():
             await shard.pause(REST_LOOK_S)
+            self._nothing_was_due()
+
+    async def _paused(self) -> None:
+        """Wait for the operator; from when a stream would be held again, that is an outage."""
+        shard = self._shard
+        shard.update(state="paused", note=PAUSED)
+        while not shard.running.is_set() and not shard.stopping.is_set():
+            if self._pace.may_hang_up:
+                self._nothing_was_due()
+            else:
+                self._miss(GapReason.PAUSED, PAUSED)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(REST_LOOK_S):
+                    await shard.until_running()
+
+    def _nothing_was_due(self) -> None:
+        """Note that until now no session had to be open: what is missed from here on was not missed before."""
+        self._heard_ns, self._delay_ns = self._clock.now_ns(), 0
 
     async def _connect_allowed(self) -> bool:
         wait_s = self._budget.take(self._clock.now_ns())
@@ -242,7 +260,7 @@ class ScalpCollector:
         self._take(await session.close(CLOSE_DEADLINE_S))
         self._end_leaving(self._desk.leaving)
         if not shard.running.is_set() and not shard.stopping.is_set():
-            self._miss(GapReason.PAUSED, "paused by an operator")
+            self._miss(GapReason.PAUSED, PAUSED)
 
     def _wanted(self) -> list[Registration]:
         """Return what is to be registered, the most wanted symbols first."""

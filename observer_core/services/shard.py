@@ -56,6 +56,7 @@ JOURNAL_PAUSE_S = 0.5
 FIRST_REPORT_S = 0.1
 """At the latest so long after the start, a shard says how it is."""
 REPAIR_AFTER_S = 1.0
+JOURNAL_REASONS = frozenset({GapReason.JOURNAL_FAULT, GapReason.DISK_FULL})
 EPOCH_AFTER_ALL = Epoch(1 << 32)
 
 
@@ -186,12 +187,11 @@ class Shard:
             self._disk.refused()
             self._give_up(records, received_ns, GapReason.JOURNAL_FAULT)
             return False
-        observed = [record.symbol for record in records if isinstance(record, Trade | Quote | Book)]
-        self.resume(observed)
+        self._resume_by(records)
         rejected = sum(isinstance(record, Rejection) for record in records)
         if rejected:
             self.update(rejected_total=self.status.rejected_total + rejected)
-        if observed:
+        if any(isinstance(record, Trade | Quote | Book) for record in records):
             self.be_ready()
         return True
 
@@ -227,6 +227,17 @@ class Shard:
     def resume(self, symbols: Iterable[str]) -> None:
         """Close the gaps that waited for these symbols only."""
         self._write_gaps(self.outages.observed(symbols, self.clock.now_ns()))
+
+    def _resume_by(self, records: Sequence[Record]) -> None:
+        """Close the gaps that these end: a book shows that the journal takes records, not that trades come."""
+        if not self.outages.open_count:
+            return
+        now_ns = self.clock.now_ns()
+        prices = [record.symbol for record in records if isinstance(record, Trade | Quote)]
+        books = [record.symbol for record in records if isinstance(record, Book)]
+        self._write_gaps(
+            [*self.outages.observed(prices, now_ns), *self.outages.observed(books, now_ns, JOURNAL_REASONS)]
+        )
 
     def hold_stale(self, since_ns: Mapping[str, int]) -> None:
         """Keep a gap open over every symbol that is stale now, from its last sign of life on; close the others."""

@@ -16,6 +16,7 @@ from observer_core.services.shard import Shard
 from observer_core.settings import Settings, load_settings
 from tests.fixtures.journals import event as event_at
 from tests.fixtures.journals import trade
+from tests.fixtures.postgres_records import book
 
 pytestmark = pytest.mark.integration
 
@@ -129,6 +130,23 @@ def test_what_lies_behind_damage_in_the_middle_of_a_segment_is_a_gap(settings: S
     assert fault.symbols == (SYMBOL,)
     assert fault.until_ns is not None
     assert restart.from_ns < fault.until_ns
+
+
+def test_a_book_ends_no_gap_of_the_trades_but_one_of_the_journal(settings: Settings) -> None:
+    async def life() -> None:
+        now_ns = CLOCK.now_ns()
+        shard = born(settings)
+        shard.miss(GapReason.NOT_SUBSCRIBED, [SYMBOL], from_ns=now_ns)
+        shard.record([book(1, symbol=SYMBOL)], now_ns)
+        assert shard.outages.open_count == 1
+        shard.record([trade(1, now_ns)], now_ns)
+        assert shard.outages.open_count == 0
+        shard.miss(GapReason.DISK_FULL, [SYMBOL], from_ns=now_ns)
+        shard.record([book(2, symbol=SYMBOL)], now_ns)
+        assert shard.outages.open_count == 0
+        killed(shard)
+
+    asyncio.run(life())
 
 
 def full(shard: Shard) -> None:
