@@ -16,6 +16,8 @@ from observer_core.errors import MalformedMessage
 from observer_core.ids import SinkName
 from observer_core.messages import Batch, Record, decode_batch, encode
 
+_READ_BYTES = 64 * 1024
+
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """One refused row."""
@@ -92,16 +94,39 @@ class DeadLetterFile:
         self._directory.mkdir(parents=True, exist_ok=True)
         path = self.path(at_ns)
         is_new = not path.exists()
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
-            lines = memoryview(_encoder.encode_lines(letters))
-            while lines:
-                lines = lines[os.write(descriptor, lines) :]
+            _cut_torn_line(descriptor)
+            _append_whole(descriptor, memoryview(_encoder.encode_lines(letters)))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
         if is_new:
             _sync_directory(self._directory)
+
+
+def _cut_torn_line(descriptor: int) -> None:
+    """Cut off what a crash left of a letter, which is given again: the next one would become part of that line."""
+    end = size_bytes = os.fstat(descriptor).st_size
+    while end:
+        begin = max(0, end - _READ_BYTES)
+        newline = os.pread(descriptor, end - begin, begin).rfind(b"\n")
+        if newline >= 0:
+            end = begin + newline + 1
+            break
+        end = begin
+    if end < size_bytes:
+        os.ftruncate(descriptor, end)
+
+
+def _append_whole(descriptor: int, lines: memoryview) -> None:
+    size_bytes = os.fstat(descriptor).st_size
+    try:
+        while lines:
+            lines = lines[os.write(descriptor, lines) :]
+    except OSError:
+        os.ftruncate(descriptor, size_bytes)
+        raise
 
 
 def _sync_directory(directory: Path) -> None:
