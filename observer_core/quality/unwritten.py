@@ -4,7 +4,7 @@ A full disk may last for hours while streams are cut and symbols come and go. A 
 gaps that began and ended unwritten are merged beyond a limit: the record then covers a little more, never less.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 
 from msgspec.structs import replace
@@ -24,10 +24,16 @@ class Unwritten:
         self._born_here: set[str] = set()
         """Gaps of which the journal has not even the beginning: only these may lose their identity."""
         self._events: deque[Event] = deque(maxlen=EVENTS_LIMIT)
+        self._left_out: Counter[str] = Counter()
 
     def __len__(self) -> int:
         """Return how many records are owed."""
-        return len(self._gaps) + len(self._events)
+        return len(self._gaps) + len(self._events) + len(self._left_out)
+
+    @property
+    def left_out(self) -> str:
+        """Return how many records were not kept, by kind; "" for none."""
+        return ", ".join(f"{count} {kind}" for kind, count in sorted(self._left_out.items()))
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
@@ -35,14 +41,17 @@ class Unwritten:
         return tuple(self._gaps.values())
 
     def add(self, records: Iterable[Record]) -> None:
-        """Owe gap records and events; other records are not for keeping and are passed over."""
+        """Owe gap records and events; other records are not for keeping and only counted."""
         for record in records:
             if isinstance(record, Event):
+                self._left_out.update(["event"] * (len(self._events) == EVENTS_LIMIT))
                 self._events.append(record)
             elif isinstance(record, Gap):
                 if record.until_ns is None and record.gap_id not in self._gaps:
                     self._born_here.add(record.gap_id)
                 self._gaps[record.gap_id] = record
+            else:
+                self._left_out[type(record).__name__.lower()] += 1
         ended = [gap for gap_id, gap in self._gaps.items() if gap.until_ns is not None and gap_id in self._born_here]
         if len(ended) > ENDED_LIMIT:
             self._merge(ended)
@@ -56,6 +65,7 @@ class Unwritten:
         self._gaps.clear()
         self._born_here.clear()
         self._events.clear()
+        self._left_out.clear()
 
     def _merge(self, ended: list[Gap]) -> None:
         first = ended[0]

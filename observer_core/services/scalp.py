@@ -60,6 +60,7 @@ CLOSE_DEADLINE_S = 3.0
 BACKOFF_FLOOR_S = 0.2
 BACKOFF_CAP_S = 60.0
 FATAL_PAUSE_S = 60.0
+LIMITS_PAUSE_S = 10.0
 PAUSED = "paused by an operator"
 
 
@@ -405,10 +406,8 @@ class ScalpCollector:
         now_ns, monotonic_ns = self._clock.now_ns(), self._clock.monotonic_ns()
         if self._close.due(self._pace.phase, monotonic_ns):
             self._begin(self._compare_the_close())
-        keeping = self._shard.may_add
-        self._tell_quality(
-            self._quality.look(self._pace.phase, now_ns, monotonic_ns, observing=observing, keeping=keeping)
-        )
+        phase, keeping = self._pace.phase, self._shard.may_add
+        self._tell_quality(self._quality.look(phase, now_ns, monotonic_ns, observing=observing, keeping=keeping))
         self._shard.update(**self._quality.figures())
         self._shard.hold_stale(self._quality.stale if observing else {})
         for symbol in self._quality.take_limits_wanted():
@@ -423,6 +422,8 @@ class ScalpCollector:
             answer = await self._client.inquire_price(symbol)
         except FeedError as error:
             logger.warning("limits not read", extra={"symbol": symbol, "error": str(error)})
+            await self._shard.pause(LIMITS_PAUSE_S)
+            self._quality.ask_again(symbol)
             return
         # What was asked for one purpose is an observation nevertheless.
         self._shard.note(answer.records)

@@ -25,6 +25,7 @@ from observer_core.journal.recovery import find_last_observation
 from observer_core.journal.writer import JournalWriter
 from observer_core.messages import (
     Book,
+    Event,
     Gap,
     GapReason,
     Quote,
@@ -282,10 +283,9 @@ class Shard:
 
     def _give_up(self, records: Sequence[Record], received_ns: int, reason: GapReason) -> None:
         """Cover observations that the journal cannot take by a gap; one gap a symbol, however long it lasts."""
-        lost = [record for record in records if isinstance(record, Trade | Quote | Book | Rejection)]
-        symbols = {record.symbol for record in lost if record.symbol is not None}
+        symbols = {symbol for record in records if (symbol := _observed(record)) is not None}
         self.miss(reason, symbols, from_ns=received_ns - self.in_flight_ns)
-        self._unwritten.add(records)
+        self._unwritten.add(record for record in records if _observed(record) is None)
 
     def _write_gaps(self, changed: Sequence[Gap]) -> None:
         """Write down gaps that began or ended; the next life knows of a beginning before, of an end after that."""
@@ -313,7 +313,7 @@ class Shard:
         return taken
 
     def _append(self, records: Sequence[Record], received_ns: int) -> bool:
-        owed = self._unwritten.records()
+        owed = self._owed()
         records = (*owed, *records)
         if not records:
             return True
@@ -327,6 +327,14 @@ class Shard:
             self._unwritten.clear()
             self._remember_gaps()
         return True
+
+    def _owed(self) -> tuple[Record, ...]:
+        """Return what the journal must take first, and a word on what could not be kept for it."""
+        owed, left_out = self._unwritten.records(), self._unwritten.left_out
+        if not left_out:
+            return owed
+        text = f"the journal took nothing; not kept and in no gap record: {left_out}"
+        return (*owed, Event(self.clock.now_ns(), "records_left_out", "error", self.name, text))
 
     def _read_orders(self) -> None:
         try:
@@ -441,6 +449,11 @@ class Shard:
             code = ExitCode.UNCLEAN
         self._lock.close()
         return ExitCode.UNCLEAN if self._unwritten else code
+
+
+def _observed(record: Record) -> str | None:
+    """Return the symbol of an observation, refused ones included; None = no gap record can stand for it."""
+    return record.symbol if isinstance(record, Trade | Quote | Book | Rejection) else None
 
 
 async def _claim(context: ChildContext, track: Track) -> Shard:

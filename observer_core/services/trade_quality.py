@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from observer_core.clock import NS_PER_S
+from observer_core.clock import NS_PER_S, kst_day
 from observer_core.journal.last_trades import FormerTail
 from observer_core.market.phases import Phase
 from observer_core.messages import Event, Quality, Quote, Record, Rejection, ShardStatus, Track, Trade
@@ -59,6 +59,8 @@ class TradeQuality:
         self._proved_ns: dict[str, int] = {}
         """When REST had volume that the stream had not, by symbol."""
         self._limits_asked: set[str] = set()
+        self._limits_day = 0
+        """They hold for one day."""
 
     def assign(self, symbols: Collection[str], gained: Iterable[str], lost: Iterable[str], now_ns: int) -> None:
         """Take the symbols of the shard; what happens while a symbol is not wanted is not missing."""
@@ -91,6 +93,10 @@ class TradeQuality:
             self._phase = phase
             self.staleness.restart(now_ns)
             self._proved_ns.clear()
+        if kst_day(now_ns) != self._limits_day:
+            self._limits_day = kst_day(now_ns)
+            self.guards.limits.clear()
+            self._limits_asked.clear()
         if self._volumes is not None:
             self._volumes.look(self.continuity.reaches(), now_ns)
         self.guards.open = phase is not Phase.CLOSED
@@ -166,6 +172,10 @@ class TradeQuality:
         wanted = self.guards.limits_wanted - self._limits_asked
         self._limits_asked |= wanted
         return wanted
+
+    def ask_again(self, symbol: str) -> None:
+        """Note that the limits of a symbol could not be read."""
+        self._limits_asked.discard(symbol)
 
     def finish(self, now_ns: int) -> list[Record]:
         """Return the gap records of what can still be proved at the end."""

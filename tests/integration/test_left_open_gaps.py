@@ -10,13 +10,14 @@ from observer_core.clock import NS_PER_S, SystemClock
 from observer_core.errors import JournalError
 from observer_core.ids import ProcessName
 from observer_core.journal.format import Position
-from observer_core.messages import Event, Gap, GapReason, Track, decode_batch
+from observer_core.messages import Event, Gap, GapReason, Rejection, Track, decode_batch
+from observer_core.quality.unwritten import EVENTS_LIMIT
 from observer_core.services.context import ChildContext
 from observer_core.services.shard import Shard
 from observer_core.settings import Settings, load_settings
 from tests.fixtures.journals import event as event_at
 from tests.fixtures.journals import trade
-from tests.fixtures.postgres_records import book
+from tests.fixtures.postgres_records import book, quote
 
 pytestmark = pytest.mark.integration
 
@@ -322,3 +323,29 @@ def test_an_open_gap_is_told_again_on_every_day_it_lasts(settings: Settings) -> 
     ]
     assert len(told) == 2
     assert told[0] == told[1]
+
+
+def test_what_no_gap_covers_is_counted_while_the_journal_takes_nothing(settings: Settings) -> None:
+    async def life() -> None:
+        now_ns = CLOCK.now_ns()
+        shard = born(settings)
+        append = shard._journal.append
+        full(shard)
+        unreadable = Rejection(None, now_ns, Track.SCALP, "frame", ("no_header",), "0|")
+        shard.note([quote(1), quote(2)])
+        shard.record([trade(1, now_ns), unreadable], now_ns)
+        shard.note([event() for _ in range(EVENTS_LIMIT + 3)])
+        shard._journal.append = append  # type: ignore[method-assign]
+        shard._append((), now_ns)
+        shard._append((), now_ns)
+        killed(shard)
+
+    asyncio.run(life())
+    told = [
+        record.text
+        for path in (settings.data_dir / "journal" / "scalp-0").glob("*.seg")
+        for payload in _payloads(path.read_bytes())
+        for record in decode_batch(payload).records
+        if isinstance(record, Event) and record.name == "records_left_out"
+    ]
+    assert told == ["the journal took nothing; not kept and in no gap record: 3 event, 2 quote, 1 rejection"]

@@ -9,7 +9,7 @@ from observer_core.clock import kst_day
 from observer_core.ids import Epoch, ShardName
 from observer_core.journal.last_trades import FormerTail
 from observer_core.market.phases import Phase
-from observer_core.messages import Gap, Record, ShardStatus, Trade
+from observer_core.messages import Gap, Record, Rejection, ShardStatus, Trade
 from observer_core.quality.continuity import DUPLICATE, LATE_NS
 from observer_core.quality.rates import RateRule
 from observer_core.services.day_volumes import DayVolumes, read_day_volumes
@@ -191,3 +191,29 @@ def test_what_was_sent_twice_is_not_missing_when_the_journal_refuses_the_second(
     lives.take(trade)
     lives.quality.given_up(lives.take(replace(trade)), lives.now_ns)
     assert lives.look() == []
+
+
+def far(lives: Lives, symbol: str = A) -> Trade:
+    """Return a trade so far from yesterday's close that only the broker's own limits can allow it."""
+    trade = lives.tape.execute(symbol, 10)
+    return replace(trade, price=3_000, change=2_000)
+
+
+def test_the_limits_of_yesterday_allow_and_refuse_nothing_today(lives: Lives) -> None:
+    (refused,) = lives.take(far(lives))
+    assert isinstance(refused, Rejection)
+    assert lives.quality.take_limits_wanted() == {A}
+    lives.quality.learn_limits(A, 500, 5_000)
+    assert isinstance(lives.take(far(lives))[0], Trade)
+    lives.tape.next_day()
+    lives.look()
+    assert isinstance(lives.take(far(lives))[0], Rejection)
+    assert lives.quality.take_limits_wanted() == {A}
+
+
+def test_limits_that_could_not_be_read_are_asked_for_again(lives: Lives) -> None:
+    lives.take(far(lives))
+    assert lives.quality.take_limits_wanted() == {A}
+    assert lives.quality.take_limits_wanted() == set()
+    lives.quality.ask_again(A)
+    assert lives.quality.take_limits_wanted() == {A}
