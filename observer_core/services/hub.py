@@ -11,6 +11,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from importlib import metadata
 from typing import TypeAlias
 
@@ -38,7 +39,7 @@ from observer_core.services.hub_details import DetailDesk
 from observer_core.services.hub_disk import disk_watch
 from observer_core.services.hub_errands import Errands
 from observer_core.services.hub_feed import Feed
-from observer_core.services.hub_gaps import with_completeness
+from observer_core.services.hub_gaps import held_open, with_completeness
 from observer_core.services.hub_orders import OrderDesk
 from observer_core.services.hub_readings import read_processes
 from observer_core.services.hub_sockets import Groups, HubSockets, peer_of
@@ -62,7 +63,7 @@ UPKEEP_EVERY = 5
 """Timetable and backups are looked at at every fifth reading."""
 
 RECALL_S = 5.0
-"""Pause between two looks into the archive for gaps and events."""
+"""Pause between two looks into the archive for gaps and events; shorter when a gap is known of and not seen."""
 
 _LOOK_UP_AFTER_S = 0.05
 """A question that takes longer waits for a file; the next one is answered meanwhile."""
@@ -113,6 +114,8 @@ class Hub:
         """Monotonic: a wall clock that is set must not look like a silent supervisor."""
         self._viewers = 0
         self._feed = Feed()
+        self._gaps_coming = asyncio.Event()
+        """Set when a shard holds gaps open of which no record has reached us."""
         self._disk = disk_watch(settings)
         self._budgets = BudgetWatch(settings)
         trail = AuditTrail(settings.paths.logs)
@@ -174,6 +177,8 @@ class Hub:
             self._drain_statuses(sockets.status)
             self._count_viewers(sockets.publish)
             self._state.add_events(self._feed.drain(sockets.feed, now_ns))
+            gaps = self._feed.gaps.view(now_ns)
+            self._state.seen.gaps = with_completeness(gaps, self._state.view.processes)
             self._state.seen.leases = self._desk.leases.live(now_ns)
             self._state.seen.viewers = self._viewers
             if now_ns // NS_PER_S != self._second:
@@ -189,7 +194,8 @@ class Hub:
     def _each_second(self, now_ns: int) -> None:
         seen = self._state.seen
         seen.market = self._market(now_ns)
-        seen.gaps = with_completeness(self._feed.gaps.view(now_ns), self._state.view.processes)
+        if held_open(self._state.view.processes) > self._feed.gaps.open_count:
+            self._gaps_coming.set()
         seen.outages_s = self._feed.gaps.outages_s()
         seen.alerts = self._alerts.rows()
         seen.budgets = self._budgets.rows(self._state.view.processes, self._clock)
@@ -300,7 +306,10 @@ class Hub:
                     self._feed.gaps.add(line, now_ns)
             take_events(sorted(events, key=_at_ns))
             take_events = self._state.add_events
-            await asyncio.sleep(RECALL_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RECALL_S):
+                    await self._gaps_coming.wait()
+            self._gaps_coming.clear()
 
     def _read_control(self) -> None:
         try:

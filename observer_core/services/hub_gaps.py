@@ -32,8 +32,8 @@ class GapBook:
         self._closed: set[str] = set()
         self._open: dict[str, int] = {}
         """Since when."""
-        self._lengths: dict[str, tuple[int, int]] = {}
-        """Of the closed gaps of the day: from and until."""
+        self._severities: dict[str, str] = {}
+        """Of the closed gaps of the day."""
         self._missed: dict[str, tuple[str, int]] = {}
         """Of the proved losses: symbol and volume."""
         self._newest: list[tuple[int, str, str]] = []
@@ -51,7 +51,7 @@ class GapBook:
             self._closed.add(gap.gap_id)
             self._open.pop(gap.gap_id, None)
             if gap.gap_id in self._today:
-                self._lengths[gap.gap_id] = gap.from_ns, gap.until_ns
+                self._severities[gap.gap_id] = severity_of(gap.from_ns, gap.until_ns).value
                 if gap.reason == GapReason.CONTINUITY:
                     self._missed[gap.gap_id] = gap.symbols[0] if gap.symbols else "", gap.missed_volume or 0
         elif gap.gap_id not in self._closed:
@@ -64,18 +64,22 @@ class GapBook:
         self._newest.sort(reverse=True)
         del self._newest[NEWEST_SHOWN:]
 
+    @property
+    def open_count(self) -> int:
+        """Return how many gaps are open."""
+        return len(self._open)
+
     def view(self, now_ns: int) -> GapView:
         """Return the counts and the newest gaps as of now."""
         self._roll(now_ns)
         open_now = Counter(severity_of(from_ns, now_ns).value for from_ns in self._open.values())
-        closed = Counter(severity_of(*bounds).value for bounds in self._lengths.values())
         return GapView(
             open=len(self._open),
             today=len(self._today),
             newest=tuple(text for _, _, text in self._newest),
             as_of_ns=now_ns,
             open_by_severity=dict(open_now),
-            today_by_severity=dict(open_now + closed),
+            today_by_severity=dict(open_now + Counter(self._severities.values())),
             missed_volume=sum(volume for _, volume in self._missed.values()),
         )
 
@@ -151,7 +155,7 @@ class GapBook:
         self._today = set(self._open)
         self._rows = {gap_id: row for gap_id, row in self._rows.items() if gap_id in self._open}
         self._closed = set()
-        self._lengths.clear()
+        self._severities.clear()
         self._missed.clear()
 
 
@@ -168,6 +172,17 @@ def with_completeness(gaps: GapView, rows: Iterable[ProcessRow]) -> GapView:
         for track, parts in weights.items()
     }
     return replace(gaps, completeness_today=shares, stale_symbols=stale)
+
+
+def held_open(rows: Iterable[ProcessRow]) -> int:
+    """Return how many gaps the shards say they hold open."""
+    return sum(row.open_gaps for row in rows)
+
+
+def with_held(gaps: GapView, rows: Iterable[ProcessRow]) -> GapView:
+    """Return the gaps with those that a shard holds open and whose record is still on its way to us."""
+    coming = held_open(rows) - gaps.open
+    return gaps if coming <= 0 else replace(gaps, open=gaps.open + coming, today=max(gaps.today, gaps.open + coming))
 
 
 def _graded(row: GapRow, now_ns: int) -> GapRow:

@@ -13,6 +13,7 @@ import msgspec
 
 from observer_core.clock import NS_PER_S
 from observer_core.messages import Event, ProcessStatus, StatusMessage, WriterStatus
+from observer_core.services.hub_gaps import with_held
 from observer_core.services.hub_rows import (
     Backlog,
     ProcessReading,
@@ -189,7 +190,7 @@ class HubState:
             writers=tuple(row for row in writers if row != former_writers.get(row.name)),
             disk=None if seen.disk == view.disk else seen.disk,
             budgets=None if seen.budgets == view.budgets else seen.budgets,
-            gaps=_refreshed(seen.gaps, view.gaps),
+            gaps=_refreshed(with_held(seen.gaps, processes), view.gaps),
             slots=self._slots.take_changed(),
             tasks=None if seen.tasks == view.tasks else seen.tasks,
             backup=None if seen.backup == view.backup else seen.backup,

@@ -2,6 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from observer_core.archive.day_retention import ArchivedDay
 from observer_core.ids import DayNumber
@@ -56,6 +57,20 @@ def test_a_process_without_a_word_of_its_own_is_shown_as_unknown() -> None:
     row = process(state, "swing-0")
     assert (row.state, row.pid, row.uptime_s, row.lag, row.as_of_ns) == ("backoff", None, None, None, 0)
     assert (row.next_start_ns, row.last_exit) == (at(5), "killed")
+
+
+@given(looks=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 5)), min_size=1, max_size=8))
+def test_the_gaps_of_the_rows_are_never_more_than_the_gaps_of_the_whole(looks: list[tuple[int, int, int]]) -> None:
+    state = HubState(blank_view())
+    for turn, (first, second, recorded) in enumerate(looks, start=1):
+        state.add_status(shard_says("swing-0", turn, turn, open_gaps=first))
+        state.add_status(shard_says("scalp-0", turn, turn, open_gaps=second, pid=101))
+        state.seen.gaps = replace(state.seen.gaps, open=recorded, today=recorded + 1)
+        state.advance(at(turn))
+        gaps, held = state.view.gaps, sum(row.open_gaps for row in state.view.processes)
+        assert held == first + second
+        assert gaps.open == max(recorded, held)
+        assert gaps.today == max(recorded + 1, held)
 
 
 def told(second: float) -> Event:
