@@ -5,6 +5,7 @@ that may be cut anywhere: the parser keeps what is incomplete, the outbox keeps 
 """
 
 import os
+import select
 from collections import deque
 
 from observer_core.errors import MalformedMessage
@@ -58,6 +59,19 @@ def read_available(fd: int) -> bytes:
     if not data:
         raise EOFError("the other end of the pipe is closed")
     return data
+
+
+def await_frame(fd: int) -> bytes:
+    """Wait for one frame that is written in one piece and return its payload; what follows it stays in the pipe.
+
+    Raises:
+        EOFError: the other end is closed.
+    """
+    select.select([fd], [], [])
+    prefix = os.read(fd, _PREFIX_BYTES)
+    if not prefix:
+        raise EOFError("the other end of the pipe is closed")
+    return os.read(fd, int.from_bytes(prefix, "big"))
 
 
 class FrameBuffer:

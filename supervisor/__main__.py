@@ -18,6 +18,7 @@ from observer_core.errors import ConfigError, ProcessError
 from observer_core.exit_codes import ExitCode
 from observer_core.locks import hold
 from observer_core.services.calendar_watch import CalendarWatch
+from observer_core.services.pace import Pace
 from observer_core.settings import Settings, load_settings, read_settings
 from supervisor import memory
 from supervisor.arbiter import Arbiter
@@ -119,12 +120,13 @@ def _arbiter(installation: Installation, limits: Limits, step_down: Callable[[],
     rng = random.Random()  # noqa: S311 - jitter, not a secret
     tree = Tree(installation.children, limits, rng, remembered, shard_spec=installation.shard_spec)
     calendar = CalendarWatch(paths, clock)
+    pace = Pace(installation.settings, clock)
     nursery = Nursery(installation.settings, clock, paths.logs)
 
     def next_session(now_ns: int) -> int | None:
         return next_opening_ns(now_ns, calendar.current())
 
-    return Arbiter(tree, nursery, memory_file, next_session, step_down)
+    return Arbiter(tree, nursery, memory_file, next_session, step_down, lambda: not pace.resting)
 
 
 def _installation(environment: Mapping[str, str]) -> Installation:

@@ -53,6 +53,7 @@ from supervisor.orders import (
     Tell,
     TreeEvent,
 )
+from supervisor.spare import SparePlace
 from supervisor.spawn import Nursery, Running, spawn
 from supervisor.tree import Tree
 from supervisor.wakeup import Wakeup
@@ -100,6 +101,7 @@ class Arbiter:
         memory_file: Path,
         next_session: Callable[[int], int | None] = lambda _now_ns: None,
         step_down: Callable[[], None] = lambda: None,
+        collecting: Callable[[], bool] = lambda: True,
     ) -> None:
         self._tree = tree
         self._nursery = nursery
@@ -110,6 +112,7 @@ class Arbiter:
         self._step_down = step_down
         """Lets a successor begin; called when a stop begins, because its processes wait for ours by themselves."""
         self._running: dict[str, Running] = {}
+        self._spares = SparePlace(nursery, collecting, self._watch_spare)
         self._sources: dict[int, _Source] = {}
         self._poll = select.poll()
         self._wakeup = Wakeup()
@@ -163,10 +166,12 @@ class Arbiter:
         if abs(step_ns) > ns(self._tree.limits.clock_step_s):
             self._dispatch(ClockStepped(step_ns))
             self._await_session(now)
+            self._spares.due_ns = now.monotonic_ns
 
     def _wait_ns(self, now: Moment) -> int | None:
         agenda = self._agenda
         times = [self._tree.next_deadline_ns(), agenda.save_ns, agenda.session_ns, agenda.measure_ns]
+        times.append(self._spares.due_ns)
         if self._hub.tree_fd >= 0:
             times.append(self._agenda.report_ns)
         due = [at for at in times if at is not None]
@@ -200,7 +205,8 @@ class Arbiter:
     def _start(self, command: Start) -> None:
         spec = self._tree.children[command.name].spec
         try:
-            running = spawn(spec, command.paused, self._nursery)
+            running = self._spares.take(spec, command.paused, self._clock.monotonic_ns())
+            running = running or spawn(spec, command.paused, self._nursery)
         except ProcessError as error:
             self._dispatch(SpawnFailed(command.name, str(error)))
             return
@@ -214,6 +220,22 @@ class Arbiter:
             self._watch(running.order_fd, _Source("order", spec.name, self._take_orders))
         self._dispatch(Spawned(command.name, running.pid))
         _logger.info("process started", extra={"child": spec.name, "pid": running.pid, "start": command.generation})
+
+    def _watch_spare(self, spare: Running) -> None:
+        def serve(_name: str) -> None:
+            self._bury_spare(spare.pid)
+
+        self._watch(spare.pidfd, _Source("spare", "", serve))
+
+    def _bury_spare(self, pid: int) -> bool:
+        """Bury a process that nobody was called by; return whether it was one."""
+        dead = self._spares.bury(pid, self._clock.monotonic_ns())
+        if dead is None:
+            return False
+        self._forget(dead.pidfd)
+        # If it was killed for want of memory, the next one that is killed was not.
+        self._memory_ran_out()
+        return True
 
     def _tell(self, name: str, verb: str) -> None:
         running = self._running.get(name)
@@ -303,6 +325,8 @@ class Arbiter:
             if dead is None:
                 return
             name = ours.pop(dead.si_pid, None)
+            if self._bury_spare(dead.si_pid):
+                continue
             if name is not None and name in self._running:
                 self._bury(name)
                 ours = {running.pid: other for other, running in self._running.items()}
@@ -330,6 +354,8 @@ class Arbiter:
         if now.monotonic_ns >= self._agenda.measure_ns:
             self._agenda.measure_ns = now.monotonic_ns + ns(self._tree.limits.measure_s)
             self._dispatch(Measured({name: linux.own_bytes(one.pid) for name, one in self._running.items()}))
+        if self._spares.due_ns is not None and now.monotonic_ns >= self._spares.due_ns:
+            self._spares.look(self._tree.children.values(), now.monotonic_ns)
         if self._tree.revision != self._saved_revision and self._agenda.save_ns is None:
             self._agenda.save_ns = now.monotonic_ns + ns(SAVE_AFTER_S)
         if self._agenda.save_ns is not None and now.monotonic_ns >= self._agenda.save_ns:
@@ -355,6 +381,7 @@ class Arbiter:
         if not self._resigned:
             self._save(self._now())
             self._resigned = True
+            self._spares.close()
             self._step_down()
 
     def _save(self, now: Moment) -> None:

@@ -11,10 +11,12 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
+
+import msgspec
 
 from observer_core import logs
 from observer_core.clock import Clock
@@ -22,7 +24,7 @@ from observer_core.errors import ConfigError, FatalFeedError, FatalSinkError, Ob
 from observer_core.exit_codes import ExitCode
 from observer_core.messages import encode
 from observer_core.orders import ChildReport
-from observer_core.pipes import write_frame
+from observer_core.pipes import await_frame, write_frame
 from observer_core.services.context import ChildContext
 from observer_core.settings import Settings
 from supervisor import linux
@@ -55,6 +57,28 @@ class Birth:
     report_fd: int
     order_fd: int
     tree_fd: int
+    future: "Future | None" = None
+    """Of a process that is forked ahead; None = it is `spec` at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Future:
+    """What is known, before its time, of a process that waits to be called."""
+
+    roles: Mapping[str, ChildSpec]
+    """Who it may become, by name."""
+    model_pid: int
+    """A process that did already what this one will do."""
+
+
+class Calling(msgspec.Struct, frozen=True, array_like=True):
+    """What a spare process is told, over its control pipe: who it is from now on."""
+
+    name: str
+    paused: bool
+
+
+_calling_decoder = msgspec.msgpack.Decoder(Calling)
 
 
 def live(birth: Birth) -> NoReturn:
@@ -63,7 +87,7 @@ def live(birth: Birth) -> NoReturn:
     try:
         if linux.die_with_parent(birth.parent_pid):
             _become_own_process(birth)
-            code = _work(birth)
+            code = _work(birth if birth.future is None else _called(birth, birth.future))
     finally:
         logging.shutdown()
         for stream in (sys.stdout, sys.stderr):
@@ -87,6 +111,22 @@ def _become_own_process(birth: Birth) -> None:
     close_all_but({birth.control_fd, birth.report_fd, birth.order_fd, birth.tree_fd})
     random.seed()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _called(birth: Birth, future: Future) -> Birth:
+    """Wait until the supervisor says who this process is.
+
+    Raises:
+        SystemExit: the supervisor closed the pipe.
+    """
+    linux.own_pages_like(future.model_pid)
+    try:
+        calling = _calling_decoder.decode(await_frame(birth.control_fd))
+    except EOFError:
+        raise SystemExit(ExitCode.OK) from None
+    spec = future.roles[calling.name]
+    linux.name_process(spec.name)
+    return replace(birth, spec=spec, paused=calling.paused, future=None)
 
 
 def close_all_but(kept: Collection[int]) -> None:

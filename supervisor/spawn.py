@@ -18,7 +18,7 @@ from observer_core.clock import Clock
 from observer_core.errors import ProcessError
 from observer_core.pipes import FrameBuffer, open_pipe
 from observer_core.settings import Settings
-from supervisor.birth import Birth, live
+from supervisor.birth import Birth, Future, live
 from supervisor.specs import ChildSpec
 
 _fork: Any = multiprocess.get_context("fork")
@@ -74,8 +74,14 @@ class Nursery:
     """Directory of the stack dumps."""
 
 
-def spawn(spec: ChildSpec, paused: bool, nursery: Nursery) -> Running:
+def spawn(spec: ChildSpec, paused: bool, nursery: Nursery, future: Future | None = None) -> Running:
     """Fork a child and return it.
+
+    Args:
+        spec: who it is.
+        paused: whether it starts without working.
+        nursery: what every child is given.
+        future: of a process that is forked ahead.
 
     Raises:
         ProcessError: no descriptor, memory or process number is left.
@@ -96,6 +102,7 @@ def spawn(spec: ChildSpec, paused: bool, nursery: Nursery) -> Running:
             report_fd=report_w,
             order_fd=order_w,
             tree_fd=tree_r,
+            future=future,
         )
         process, pidfd = _forked(birth)
     except OSError as error:

@@ -20,7 +20,7 @@ from observer_core.journal.format import SegmentName
 from observer_core.journal.reader import SegmentReader, payload_spans
 from observer_core.messages import Quote, Record, decode_batch
 from tests.bench.figures import Figure, percentile
-from tests.bench.processes import cpu_s, live_children, pss_mb
+from tests.bench.processes import cpu_s, live_children, names, pss_mb
 from tests.fixtures.loopback_tree import LoopbackTree, moment
 from tests.fixtures.supervised import SupervisedTree, until
 
@@ -191,11 +191,11 @@ def _measured(name: str, supervisor: int, kills: int) -> Line:
     for _ in range(kills):
         # supervisord calls a child started after one second; all are treated alike.
         time.sleep(1.3)
-        before = live_children(supervisor)
-        victim = next(pid for pid in before if Path(f"/proc/{pid}/comm").read_text().strip() in IDLE_CHILDREN)
+        victim = _idle_child(supervisor)
+        assert victim is not None
         begun_s = moment()
         os.kill(victim, signal.SIGKILL)
-        _soon(_new_child(supervisor, set(before)), f"{name}: no new child")
+        _soon(lambda dead=victim: _idle_child(supervisor) not in {None, dead}, f"{name}: no new child")  # type: ignore[misc]
         found.append((moment() - begun_s) * 1e3)
     time.sleep(1.3)
     before_s, begun_s = cpu_s(supervisor), moment()
@@ -212,5 +212,6 @@ def _soon(condition: Callable[[], bool], failure: str) -> None:
         time.sleep(POLL_S)
 
 
-def _new_child(supervisor: int, before: set[int]) -> Callable[[], bool]:
-    return lambda: not before.issuperset(live_children(supervisor))
+def _idle_child(supervisor: int) -> int | None:
+    """Return the child that works; a process that only waits to become it has another name."""
+    return next((pid for pid, name in names(live_children(supervisor)).items() if name in IDLE_CHILDREN), None)

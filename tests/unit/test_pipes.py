@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observer_core.errors import MalformedMessage
-from observer_core.pipes import FRAME_LIMIT_BYTES, FrameBuffer, Outbox, frame, open_pipe, read_available, write_frame
+from observer_core.pipes import (
+    FRAME_LIMIT_BYTES,
+    FrameBuffer,
+    Outbox,
+    await_frame,
+    frame,
+    open_pipe,
+    read_available,
+    write_frame,
+)
 
 
 @pytest.fixture
@@ -115,3 +124,14 @@ def test_dead_reader_is_an_error(pipe: tuple[int, int]) -> None:
     outbox.offer(b"x")
     with pytest.raises(BrokenPipeError):
         outbox.flush()
+
+
+def test_one_frame_is_taken_and_what_follows_it_stays(pipe: tuple[int, int]) -> None:
+    read_fd, write_fd = pipe
+    assert write_frame(write_fd, b"first")
+    assert write_frame(write_fd, b"second")
+    assert await_frame(read_fd) == b"first"
+    assert FrameBuffer().feed(read_available(read_fd)) == [b"second"]
+    os.close(write_fd)
+    with pytest.raises(EOFError):
+        await_frame(read_fd)
