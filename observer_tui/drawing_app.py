@@ -1,5 +1,6 @@
-"""Follows the feed and puts frames on the screen at the chosen rate. What keys do is in `app`, which builds on this.
+"""Follows the feed and puts frames on the screen at the chosen rate.
 
+What keys do is in the layers above: `ordering_app`, `replaying_app`, `looking_app`, and `app`, which binds them.
 Decisions are elsewhere (`store`, `pages`, `order_desk`); this module only connects them to Textual.
 """
 

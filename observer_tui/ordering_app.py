@@ -1,6 +1,6 @@
 """Leases and orders from the keyboard: each is confirmed with its consequences, sent once, and followed to its end.
 
-Separate from `app`, whose keys only look; what an order means is in `orders` and `errands`.
+Separate from `looking_app`, whose keys only look; what an order means is in `orders` and `errands`.
 """
 
 import asyncio
