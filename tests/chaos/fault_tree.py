@@ -5,6 +5,7 @@ from random import Random
 
 from observer_core.exit_codes import ExitCode
 from tests.chaos import processes
+from tests.chaos.fault_stops import HUNG_PATIENCE_S, pid_of
 from tests.chaos.faults import SkippedError, fault
 from tests.chaos.system import ChaosSystem
 
@@ -46,3 +47,27 @@ def second(system: ChaosSystem, _random: Random) -> None:
     code = system.run_second_supervisor()
     if code != ExitCode.LOCKED:
         raise TimeoutError(f"a second supervisor ended with {code}, not {ExitCode.LOCKED}")
+
+
+@fault("kill -9 spare, then a shard")
+def no_spare(system: ChaosSystem, random: Random) -> None:
+    """Kill the process that is kept ready, and at once the shard that it would replace."""
+    spare, shard = _spare(system), pid_of(system, f"swing-{random.randrange(4)}")
+    processes.send(spare, signal.SIGKILL)
+    processes.send(shard, signal.SIGKILL)
+
+
+@fault("spare stands still, shard killed", alone=True, patience_s=HUNG_PATIENCE_S)
+def deaf_spare(system: ChaosSystem, random: Random) -> None:
+    """Stop the process that is kept ready and have it called: it must be found hung like any other."""
+    spare, shard = _spare(system), pid_of(system, f"swing-{random.randrange(4)}")
+    processes.send(spare, signal.SIGSTOP)
+    processes.send(shard, signal.SIGKILL)
+
+
+def _spare(system: ChaosSystem) -> int:
+    if system.supervisor is not None:
+        for pid in processes.children_of(system.supervisor.pid):
+            if processes.name_of(pid) == "spare":
+                return pid
+    raise SkippedError("no process is kept ready now")

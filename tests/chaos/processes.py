@@ -33,6 +33,14 @@ def children_of(pid: int) -> list[int]:
     return children
 
 
+def name_of(pid: int) -> str:
+    """Return the name of a process, "" when it is gone."""
+    try:
+        return (PROC / str(pid) / "comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 def tree_of(pid: int) -> list[int]:
     """Return a process and everything below it."""
     found = [pid]

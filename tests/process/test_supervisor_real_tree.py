@@ -16,7 +16,7 @@ from tests.fixtures.supervised import alive, children_of, until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
-CRASH_LOOP_S = 6.0
+CRASH_LOOP_S, KILLS = 6.0, 3
 CHILDREN = {"hub", "jsonl", "maintenance", "scalp-0", "swing-0", "swing-1"}
 
 
@@ -77,13 +77,12 @@ def test_a_shard_that_stands_still_is_dumped_killed_and_replaced(tmp_path: Path)
 def test_a_crash_loop_keeps_within_the_connect_budget(tmp_path: Path) -> None:
     with LoopbackTree(tmp_path / "tree", limits={"backoff_base_s": 0.05, "crash_deaths": 100}) as tree:
         begun, kills = moment(), 0
-        while moment() - begun < CRASH_LOOP_S:
+        while moment() - begun < CRASH_LOOP_S or kills < KILLS:
             until(lambda: _sessions(tree) == 1, "no stream session", tree.log, deadline_s=30)
             os.kill(tree.pids()["scalp-0"], signal.SIGKILL)
             kills += 1
             until(lambda: _sessions(tree) == 0, "the exchange keeps a dead session", tree.log)
         stats = tree.stats()
-        assert kills >= 3
         assert kills <= stats["connects_by_appkey"]["0"] <= CONNECTS
         assert stats["connects_refused"] == 0
         assert set(stats["sessions_maximum"].values()) == {1}
