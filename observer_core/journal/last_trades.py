@@ -49,7 +49,8 @@ def former_tail(directory: Path, before_epoch: Epoch) -> FormerTail:
     trades: list[Trade] = []
     reported: list[Gap] = []
     for batch in batches_backwards(directory, before_epoch, segments=SEGMENTS_READ):
-        if trades and batch.received_ns < trades[0].received_ns - TAIL_NS - LEAD_NS:
+        # Later ones before it: the clock was set back, and what is older has no place in its seconds.
+        if trades and not -TAIL_NS <= trades[0].received_ns - batch.received_ns <= TAIL_NS + LEAD_NS:
             break
         for record in reversed(batch.records):
             if isinstance(record, Trade):

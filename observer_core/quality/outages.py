@@ -57,7 +57,7 @@ class Outages:
             track=self._track,
             reason=str(reason),
             symbols=news,
-            from_ns=from_ns,
+            from_ns=min(from_ns, now_ns),
             until_ns=None,
             opened_ns=now_ns,
             detail=detail,
@@ -88,7 +88,8 @@ class Outages:
             entry.waiting.discard(symbol)
             if not entry.waiting:
                 del self._open[gap_id]
-                closed.append(replace(entry.gap, until_ns=now_ns))
+                # A clock may have been set back meanwhile.
+                closed.append(replace(entry.gap, until_ns=max(now_ns, entry.gap.from_ns)))
         return closed
 
     def settle(self, now_ns: int) -> list[Gap]:

@@ -58,6 +58,8 @@ class SwingCollector:
         self._symbols: tuple[str, ...] = ()
         self._assignment: Assignment | None = None
         """What `_symbols` are from."""
+        self._retired = False
+        """Whether the newest assignment knows nothing of this shard."""
         self._pace = Pace(shard.settings, shard.clock)
         self._quality = SweepQuality(
             shard.status,
@@ -88,6 +90,10 @@ class SwingCollector:
         finally:
             for task in filter(None, (watch, self._doubted)):
                 task.cancel()
+        if self._retired:
+            # No later life would end these gaps, and others have the symbols in sight.
+            self._shard.resume(self._shard.outages.waiting)
+            self._shard.hold_stale({})
 
     async def _sweep_on(self) -> None:
         shard = self._shard
@@ -166,6 +172,7 @@ class SwingCollector:
         if assignment is None:
             return set()
         symbols = assignment.swing.get(self._shard.name)
+        self._retired = symbols is None
         if symbols is None:
             # Not among the shards any more. The supervisor ends this process when the others have its symbols in
             # sight; until then it goes on with what it has.
@@ -202,6 +209,11 @@ class SwingCollector:
             if self._clock.now_ns() - from_ns > patience_s * NS_PER_S:
                 since_ns = from_ns - shard.in_flight_ns
                 shard.miss(GapReason.REASSIGNED, taken, from_ns=since_ns, detail=f"formerly of {former}")
+            gained = gained.difference(taken)
+        late = self._clock.now_ns() - assignment.made_ns > patience_s * NS_PER_S
+        if late and assignment.made_ns and self._restart is not None and self._restart.done():
+            # This shard was paused, or could not sweep, when they were given to it.
+            shard.miss(GapReason.REASSIGNED, gained, from_ns=assignment.made_ns, detail="of nobody before")
 
     async def _sweep(self) -> None:
         shard = self._shard
@@ -277,6 +289,8 @@ class SwingCollector:
         if answer.lost_since_ns is not None:
             shard.miss(GapReason.CALL_FAILED, symbols, from_ns=answer.lost_since_ns, detail="an answer was lost")
         shard.record(answer.records, answer.received_ns)
+        # What was taken away meanwhile is no gap of this shard, whatever became of the answer.
+        shard.resume(set(symbols).difference(self._symbols))
         self._quality.swept(answer.records, answer.received_ns)
         self._candidates.observe(answer.records)
         self._refused_code = ""

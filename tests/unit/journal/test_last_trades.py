@@ -60,3 +60,10 @@ def test_a_damaged_end_costs_only_what_it_hit(tmp_path: Path) -> None:
 def test_nothing_before_is_no_tail(tmp_path: Path) -> None:
     assert former_tail(tmp_path, OWN).newest() == {}
     assert last_trades(tmp_path, OWN, ["005930"]) == {}
+
+
+def test_a_clock_that_was_set_back_does_not_make_the_tail_an_hour_long(tmp_path: Path) -> None:
+    before = [at(3_600 + second, second + 1) for second in range(1_000)]
+    lived(tmp_path, before, [at(0, 2_001), at(1, 2_002)])
+    tail = former_tail(tmp_path, OWN)
+    assert [record.cumulative_volume for record in (*tail.lead, *tail.trades)] == [2_001, 2_002]

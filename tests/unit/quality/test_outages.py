@@ -72,3 +72,15 @@ def test_time_without_observation_is_always_covered(actions: list[tuple[str, set
                 if start <= reached:
                     reached = max(reached, end)
             assert reached == now or since == now
+
+
+@given(st.lists(st.tuples(ACTION, st.integers(0, 100)), max_size=20))
+def test_no_step_of_the_clock_makes_a_gap_end_before_it_begins(actions: list[tuple[tuple[str, set[str]], int]]) -> None:
+    book = outages()
+    for (name, symbols), now in actions:
+        if name == "begin":
+            records = book.begin(GapReason.STREAM_CUT, symbols, from_ns=50, now_ns=now)
+        else:
+            records = book.observed(symbols, now) if name == "observed" else book.settle(now)
+        assert all(record.from_ns <= record.opened_ns for record in records)
+        assert all(record.until_ns is None or record.from_ns <= record.until_ns for record in records)
