@@ -8,6 +8,7 @@ import socket
 import string
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,11 @@ from supervisor.specs import ChildSpec, Program
 LEDGER_FILE = "ledger.jsonl"
 READY_FILE = "exchange.json"
 DATABASE_DIRECTORY = "postgres"
+
+_OUTGOING_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_USUAL_FIRST_OUTGOING_PORT = 32_768
+_LOWEST_PORT = 10_240
+_PORT_TRIES = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,13 +134,34 @@ def database_command(directory: Path, run_directory: Path) -> tuple[str, ...]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of the loopback interface that are free now."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    """Return ports of the loopback interface that are free now, and that no outgoing connection is ever given.
+
+    Who is to listen there starts later, and again after a death; meanwhile clients try to connect. A port out of the
+    kernel's own range could be given to one of them, which then talks to itself and keeps the server out.
+
+    Raises:
+        ConfigError: there are not so many.
+    """
+    held: list[socket.socket] = []
     try:
-        return [server.getsockname()[1] for server in held]
+        for port in random.SystemRandom().sample(range(_LOWEST_PORT, _first_outgoing_port()), _PORT_TRIES):
+            with suppress(OSError):
+                held.append(socket.create_server(("127.0.0.1", port)))
+            if len(held) == count:
+                return [server.getsockname()[1] for server in held]
     finally:
         for server in held:
             server.close()
+    raise ConfigError("no free ports on 127.0.0.1: end what listens there")
+
+
+def _first_outgoing_port() -> int:
+    try:
+        first = int(_OUTGOING_PORTS.read_text().split()[0])
+    except (OSError, ValueError):
+        first = 0
+    # An operator may have widened the range: then there is nothing better than a port that is free now.
+    return first if first >= _LOWEST_PORT + _PORT_TRIES else _USUAL_FIRST_OUTGOING_PORT
 
 
 def own_directory(directory: Path) -> None:
