@@ -14,6 +14,7 @@ import httpx
 from supervisor.demo import free_ports
 from tests.chaos.system import ChaosSystem
 from tests.completeness_day.timetable import Timetable, compressed_day, seconds_to_wait
+from tests.fixtures.patience import PATIENCE_S
 
 COMMAND_FILE, HTTP_FILE = "completeness-command.jsonl", "completeness-http.jsonl"
 LEAD_S = 22.0
@@ -45,11 +46,13 @@ class CompressedDay(ChaosSystem):
         """Keep what the product itself says of the completeness of every symbol: command, and HTTP for each."""
         assert self._environment is not None
         command = [sys.executable, "-m", "observer_core.cli.observerctl", "gaps", "--completeness", "--json"]
-        done = subprocess.run(command, env=self._environment, capture_output=True, timeout=60, check=True)
+        done = subprocess.run(command, env=self._environment, capture_output=True, timeout=PATIENCE_S, check=True)
         (self.directory / COMMAND_FILE).write_bytes(done.stdout)
         base = f"http://127.0.0.1:{self._environment['OBSERVER_HTTP_PORT']}/status"
         symbols = {line["symbol"] for line in map(json.loads, done.stdout.splitlines()) if line["track"] == "scalp"}
-        found = [httpx.get(f"{base}/{symbol}", timeout=10).raise_for_status().json() for symbol in sorted(symbols)]
+        found = [
+            httpx.get(f"{base}/{symbol}", timeout=PATIENCE_S).raise_for_status().json() for symbol in sorted(symbols)
+        ]
         figures = [figure for answer in found for figure in answer["completeness"]]
         (self.directory / HTTP_FILE).write_text("".join(f"{json.dumps(figure)}\n" for figure in figures))
 

@@ -19,11 +19,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from observer_core.clock import NS_PER_S
-from tests.fixtures.hub import CLOCK, DEADLINE_S, short_directory, until
+from tests.fixtures.hub import CLOCK, short_directory, until
 from tests.fixtures.hub_stage import HubStage
+from tests.fixtures.patience import PATIENCE_S
 from tests.fixtures.terminal import ROOT
 
-pytestmark = [pytest.mark.console, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.console
 
 WIDTH, HEIGHT = 160, 48
 PIPE_HALF_BYTES = 32_768
@@ -57,7 +58,7 @@ class Door:
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """Ask for a path."""
-        return httpx.get(f"http://{self.url.netloc}{path}", headers=headers, timeout=DEADLINE_S, trust_env=False)
+        return httpx.get(f"http://{self.url.netloc}{path}", headers=headers, timeout=PATIENCE_S, trust_env=False)
 
     def whole(self) -> str:
         """Return the path with the key."""
@@ -83,7 +84,7 @@ class Door:
     def end(self, number: signal.Signals) -> int:
         """Send a signal; return the exit code."""
         self.process.send_signal(number)
-        return self.process.wait(timeout=2 * DEADLINE_S)
+        return self.process.wait(timeout=PATIENCE_S)
 
 
 class OpenPage:
@@ -101,7 +102,7 @@ class OpenPage:
 
     def wait_for(self, wanted: str) -> None:
         """Take frames until the screen shows it."""
-        deadline_ns = CLOCK.monotonic_ns() + int(2 * DEADLINE_S * NS_PER_S)
+        deadline_ns = CLOCK.monotonic_ns() + int(PATIENCE_S * NS_PER_S)
         while wanted not in self.text():
             assert CLOCK.monotonic_ns() < deadline_ns, f"not shown: {wanted}\n{self.text()}"
             with suppress(TimeoutError):
@@ -120,7 +121,7 @@ class OpenPage:
         Raises:
             ConnectionClosed: it did.
         """
-        deadline_ns = CLOCK.monotonic_ns() + int(2 * DEADLINE_S * NS_PER_S)
+        deadline_ns = CLOCK.monotonic_ns() + int(PATIENCE_S * NS_PER_S)
         while CLOCK.monotonic_ns() < deadline_ns:
             with suppress(TimeoutError):
                 self.link.recv(timeout=1)
@@ -134,7 +135,7 @@ def door(stage: HubStage, *more: str) -> Iterator[Door]:
     finally:
         if opened.process.poll() is None:
             opened.process.kill()
-        opened.process.wait(timeout=DEADLINE_S)
+        opened.process.wait(timeout=PATIENCE_S)
         assert opened.process.stdout is not None
         opened.process.stdout.close()
 
@@ -237,9 +238,9 @@ def test_a_page_that_takes_nothing_does_not_hold_its_console(stage: HubStage) ->
             counts.append(int.from_bytes(waiting, sys.byteorder))
             return counts[-1] > PIPE_HALF_BYTES and len(counts) > 10 and len(set(counts[-10:])) == 1
 
-        until(stalled, "the console can write no more", 30)
+        until(stalled, "the console can write no more")
         console.send_signal(signal.SIGTERM)
-        assert console.wait(timeout=DEADLINE_S) == 143
+        assert console.wait(timeout=PATIENCE_S) == 143
 
 
 def test_strangers_are_refused(stage: HubStage) -> None:

@@ -150,7 +150,7 @@ def test_a_confirmation_expires() -> None:
         await console.press("R")
         for _ in range(30):
             console.app.screen._count_down()  # type: ignore[attr-defined]
-        await console.pilot.pause()
+        await console.settle()
         assert console.dialog == ""
         assert not any(isinstance(question, Command) for question in console.feed.questions)
 

@@ -17,12 +17,14 @@ from pathlib import Path
 
 import pytest
 
+from supervisor.demo import free_ports
 from tests.fixtures.hub import short_directory, until
 from tests.fixtures.hub_stage import HubStage
+from tests.fixtures.patience import PATIENCE_S
 from tests.fixtures.terminal import ROOT
 from tests.fixtures.watched_program import WatchedProgram
 
-pytestmark = [pytest.mark.console, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.console
 
 SSHD = "/usr/sbin/sshd"
 
@@ -50,18 +52,11 @@ def present_or_installed(*needed: tuple[str, str]) -> None:
 _PATH = f"{os.environ['PATH']}:/usr/sbin"
 
 
-def free_port() -> int:
-    """Return a port of loopback that nobody uses now."""
-    with socket.socket() as attempt:
-        attempt.bind(("127.0.0.1", 0))
-        return int(attempt.getsockname()[1])
-
-
 class SshServer:
     """An sshd whose only command is the console."""
 
     def __init__(self, directory: Path, command: str) -> None:
-        self.port = free_port()
+        (self.port,) = free_ports(1)
         self._directory = directory
         for name in ("host", "user"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / name)], check=True)
@@ -100,7 +95,7 @@ class SshServer:
     def close(self) -> None:
         """End it."""
         self.process.terminate()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=PATIENCE_S)
         self._log.close()
 
 
@@ -199,25 +194,28 @@ def tmux() -> Iterator[Tmux]:
             window.run("kill-server")
 
 
+def follows(shown: str, height: int, wanted: str) -> bool:
+    """Return whether the whole console stands within the window."""
+    lines = shown.splitlines()
+    return wanted in shown and len(lines) <= height and "OBSERVER" in lines[0]
+
+
 def test_under_tmux_it_follows_the_window_and_leaves_it_clean(stage: HubStage, tmux: Tmux) -> None:
     console = shlex.join([sys.executable, "-m", "observer_tui", "--run-dir", str(stage.hub.paths.run), "--lang", "en"])
     tmux.run("send-keys", f"cd {ROOT}; echo before the console", "Enter")
     until(lambda: "before the console" in tmux.shown(), "the shell is there")
     tmux.run("send-keys", console, "Enter")
-    until(lambda: "Processes 12/12" in tmux.shown(), "the large layout", 20)
+    until(lambda: "Processes 12/12" in tmux.shown(), "the large layout")
     for width, height, wanted in (
         (80, 24, "q detach"), (60, 15, "swing-0"), (50, 10, "need 60x15"), (160, 48, "Processes 12/12"),
     ):  # fmt: skip
         tmux.run("resize-window", "-x", str(width), "-y", str(height))
-        until(lambda: wanted in tmux.shown(), f"{width}x{height}: {wanted}")  # noqa: B023 - used within the turn
-        lines = tmux.shown().splitlines()
-        assert len(lines) <= height
-        assert "OBSERVER" in lines[0]
+        until(lambda: follows(tmux.shown(), height, wanted), f"{width}x{height}: {wanted}")  # noqa: B023 - used within the turn
     tmux.run("send-keys", "q")
     until(lambda: "before the console" in tmux.shown(), "the shell's screen is back")
     assert "OBSERVER" not in tmux.shown()
     tmux.run("send-keys", console, "Enter")
-    until(lambda: "Processes 12/12" in tmux.shown(), "it runs again", 20)
+    until(lambda: "Processes 12/12" in tmux.shown(), "it runs again")
     assert len(consoles_of(stage)) == 1
     tmux.run("kill-session")
     until(gone(stage), "the console ended with its window")

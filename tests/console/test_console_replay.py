@@ -82,9 +82,9 @@ async def pass_time(console: Console, seconds: float) -> None:
     feed = console.app.feed
     assert isinstance(feed, ReplayFeed)
     feed.moved()
-    await console.pilot.pause()
+    await console.settle()
     console.app.tick()
-    await console.pilot.pause()
+    await console.settle()
 
 
 def first_line(console: Console) -> str:

@@ -15,9 +15,10 @@ from observer_core.rates import Course
 from observer_core.view import GetHistory
 from tests.fixtures.hub import short_directory, until
 from tests.fixtures.hub_stage import KINDS, HubStage
+from tests.fixtures.patience import PATIENCE_S, slowness
 from tests.fixtures.terminal import MOUSE_OFF, RESTORED, ROOT, Terminal, monotonic_s
 
-pytestmark = [pytest.mark.console, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.console
 
 BYTES_PER_S_LIMIT = 16_000
 """Hard limit of the design at 160x48, 2 Hz, 12 busy rows; typical is a quarter of it."""
@@ -140,14 +141,11 @@ def test_bytes_and_processor_time_stay_small(stage: HubStage, record_property: C
         record_property("bytes_per_s", rate)
         record_property("cpu_share", share)
         record_property("first_paint_s", first_paint_s)
-        assert 500 < rate < BYTES_PER_S_LIMIT
-        assert share < 0.10
+        assert 500 / slowness() < rate < BYTES_PER_S_LIMIT
+        assert share < 0.10 * slowness()
         terminal.press("z")
         terminal.wait_for("FROZEN")
-        terminal.pump(0.6)
-        frozen = len(terminal.raw)
-        terminal.pump(2.0)
-        assert len(terminal.raw) == frozen
+        terminal.wait_quiet(2.0)
         terminal.press("q")
         assert terminal.end() == 0
 
@@ -168,9 +166,9 @@ def test_a_stalled_terminal_drops_frames_and_is_repaired(stage: HubStage) -> Non
         terminal.pump(1.0)
         before = len(terminal.raw)
         terminal.press("\x0c")
+        terminal.wait_for(lambda _: len(terminal.raw) - before > 8_000)
         terminal.pump(1.0)
         whole_page = len(terminal.raw) - before
-        assert whole_page > 8_000
         before = len(terminal.raw)
         for _ in range(STALLED_REPAINTS):
             terminal.press("\x0c")
@@ -234,7 +232,12 @@ def is_kept(stage: HubStage) -> bool:
 
 def run_plain(stage: HubStage, *more: str) -> str:
     result = subprocess.run(
-        [sys.executable, *arguments(stage, *more)], cwd=ROOT, capture_output=True, text=True, check=True, timeout=20
+        [sys.executable, *arguments(stage, *more)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_S,
     )
     return result.stdout
 
@@ -252,7 +255,7 @@ def test_watch_prints_a_line_at_every_change(stage: HubStage) -> None:
         lines = [json.loads(process.stdout.readline()) for _ in range(5)]
     finally:
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, errors
     assert errors == ""
     assert lines[-1]["verdict"] in ("LIVE", "DEGRADED")
@@ -277,7 +280,7 @@ def test_a_hung_and_a_killed_hub_are_shown_with_the_age_and_recovered_from() -> 
             stale_s = terminal.wait_for("STALE")
             assert "figures are" in terminal.text()
             assert "swing-3" in terminal.text()
-            assert stale_s < 3.0
+            assert stale_s < 3.0 * slowness()
             os.kill(played.hub.process.pid, signal.SIGCONT)
             terminal.wait_for(fresh)
             os.kill(played.hub.process.pid, signal.SIGKILL)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.hub import HubProcess, short_directory, tree_of, until
+from tests.fixtures.patience import PATIENCE_S
 from tests.fixtures.webhook import Webhook, serving
 
 pytestmark = pytest.mark.integration
@@ -30,7 +31,7 @@ def webhook() -> Iterator[Webhook]:
 def send(url: str) -> subprocess.CompletedProcess[bytes]:
     message = json.dumps({"title": "Observer: swing-0 is backoff", "body": "since 09:00", "urls": [url]})
     arguments = [sys.executable, "-m", "observer_core.services.alert_sender"]
-    return subprocess.run(arguments, input=message.encode(), capture_output=True, timeout=50, check=False)
+    return subprocess.run(arguments, input=message.encode(), capture_output=True, timeout=PATIENCE_S, check=False)
 
 
 def test_a_message_reaches_a_webhook(webhook: Webhook) -> None:
@@ -51,7 +52,7 @@ def alarming(webhook: Webhook) -> Iterator[HubProcess]:
     """Give a hub that hears of no supervisor and has told so."""
     url = f"json://127.0.0.1:{webhook.server_port}/alerts"
     with short_directory() as directory, HubProcess(directory, OBSERVER_ALERT_URLS=url) as hub:
-        until(lambda: webhook.bodies, "the alarm arrives", deadline_s=50)
+        until(lambda: webhook.bodies, "the alarm arrives", deadline_s=PATIENCE_S)
         assert webhook.bodies[0]["message"].startswith(NO_SUPERVISOR)
         yield hub
 
@@ -62,11 +63,14 @@ def test_a_running_hub_alarms_the_webhook(webhook: Webhook) -> None:
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(240)
 def test_what_a_hub_told_the_next_one_tells_only_the_end_of(webhook: Webhook) -> None:
     with alarming(webhook) as hub:
         # Killed once it has noted that the message went: before that, the next one would rightly send it again.
-        until(lambda: b'"unsent":[]' in hub.paths.alerts.read_bytes(), "the message is noted as sent", deadline_s=20)
+        until(
+            lambda: b'"unsent":[]' in hub.paths.alerts.read_bytes(),
+            "the message is noted as sent",
+            deadline_s=PATIENCE_S,
+        )
         hub.kill()
         hub.start()
         hub.wait_ready()
@@ -146,7 +150,9 @@ def test_the_test_command_says_whether_a_message_went(webhook: Webhook, tmp_path
             "OBSERVER_ALERT_URLS": urls,
         }
         arguments = [sys.executable, "-m", "observer_core.cli.observerctl", "alerts", "test"]
-        return subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            arguments, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+        )
 
     done = command(f"json://127.0.0.1:{webhook.server_port}/alerts")
     assert (done.returncode, done.stdout) == (0, "sent to 1 addresses\n")

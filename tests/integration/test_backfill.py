@@ -33,7 +33,7 @@ from observer_core.settings import Settings, load_settings
 from tests.fixtures.hub import short_directory
 from tests.fixtures.simulated_exchange import set_faults, until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 SPEED = 40
 TEN_OCLOCK_NS = midnight_ns("20261120") + time_of_day_ns("100000")

@@ -18,6 +18,7 @@ from observer_core.cli.backup import write_tool
 from observer_core.clock import kst_day
 from observer_core.ids import DayNumber
 from tests.fixtures.archive_store import DAY, SWING, Store
+from tests.fixtures.patience import PATIENCE_S
 from tests.fixtures.ssh_server import available, ssh_server
 
 pytestmark = pytest.mark.integration
@@ -61,7 +62,7 @@ class Server:
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run the PC's program as plain Python: no site packages, no environment of ours."""
         command = [sys.executable, "-I", "-S", str(self.tool), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, cwd="/")
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, cwd="/")
 
     def pull(self, *more: str) -> "subprocess.CompletedProcess[str]":
         return self.run("pull", "--from", str(self.paths.backups), "--to", str(self.pc), "--name", "pc-7", *more)

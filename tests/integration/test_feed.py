@@ -11,6 +11,7 @@ from observer_core.services.feed import collect_from
 from observer_core.services.shard import Shard
 from observer_core.settings import Settings
 from tests.fixtures.journals import trade
+from tests.fixtures.patience import PATIENCE_S
 from tests.integration.test_left_open_gaps import CLOCK, born, killed, settings  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.integration
@@ -57,7 +58,7 @@ def test_what_a_feed_brings_is_recorded_in_its_order_and_its_end_is_told(setting
         shard, feed = born(settings), QueueFeed(_trades(1, 4), _trades(4, 6), None)
         shard.running.set()
         work = asyncio.create_task(collect_from(shard, feed))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await _until(lambda: shard.status.state == "waiting")
             shard.stopping.set()
             await work
@@ -76,7 +77,7 @@ def test_a_paused_shard_leaves_the_feed_alone_and_a_restarted_one_has_a_gap(sett
     async def paused(shard: Shard) -> None:
         feed = QueueFeed(_trades(1, 4))
         work = asyncio.create_task(collect_from(shard, feed))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await _until(lambda: shard.status.state == "paused")
             assert feed.queue.qsize() == 1
             shard.running.set()
@@ -89,7 +90,7 @@ def test_a_paused_shard_leaves_the_feed_alone_and_a_restarted_one_has_a_gap(sett
         feed = QueueFeed(_trades(4, 5))
         shard.running.set()
         work = asyncio.create_task(collect_from(shard, feed))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await _until(lambda: shard.recorder.records_total > 0 and shard.outages.open_count == 0)
             shard.stopping.set()
             await work

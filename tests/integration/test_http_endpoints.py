@@ -15,7 +15,9 @@ from observer_core.bus.status import StatusSender
 from observer_core.ids import DayNumber, ShardName
 from observer_core.messages import Track
 from observer_core.services.assignment import Assignment, write_assignment
+from supervisor.demo import free_ports
 from tests.fixtures.hub import CLOCK, HubProcess, process_report, shard_status, short_directory, tree_of, until
+from tests.fixtures.patience import PATIENCE_S
 
 pytestmark = pytest.mark.integration
 
@@ -28,13 +30,11 @@ def directory() -> Iterator[Path]:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    return free_ports(1)[0]
 
 
 def client(port: int) -> httpx.Client:
-    return httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=5.0)
+    return httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=PATIENCE_S)
 
 
 def listens(asking: httpx.Client) -> bool:
@@ -115,7 +115,7 @@ def test_a_taken_port_costs_the_hub_nothing(directory: Path) -> None:
             until(lambda: "http port not available" in log.read_text(), "the taken port is logged")
             assert hub.view().seq > 0
             hub.process.terminate()
-            assert hub.process.wait(timeout=5) == 0
+            assert hub.process.wait(timeout=PATIENCE_S) == 0
 
 
 SHARD = ShardName("scalp-0")
@@ -154,6 +154,6 @@ def test_symbols_metrics_and_manifests_are_served_with_no_other_process_alive(di
         if promtool is not None:
             text = asking.get("/metrics").content
             done = subprocess.run(
-                [promtool, "check", "metrics"], input=text, capture_output=True, timeout=30, check=True
+                [promtool, "check", "metrics"], input=text, capture_output=True, timeout=PATIENCE_S, check=True
             )
             assert done.stdout + done.stderr == b""

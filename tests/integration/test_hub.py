@@ -35,6 +35,7 @@ from tests.fixtures.hub import (
     tree_of,
     until,
 )
+from tests.fixtures.patience import PATIENCE_S, slowness
 
 pytestmark = pytest.mark.integration
 
@@ -92,7 +93,7 @@ def test_a_restarted_hub_shows_the_rows_within_a_second_of_the_next_reports(dire
                 return any(row.name == "swing-0" and row.records_total > 0 for row in second.view().processes)
 
             until(collected, "the row is back")
-            assert (clock.monotonic_ns() - begun_ns) / NS_PER_S < 1.5
+            assert (clock.monotonic_ns() - begun_ns) / NS_PER_S < 1.5 * slowness()
             assert second.view().hub_epoch != epoch
     finally:
         if sender is not None:
@@ -304,7 +305,7 @@ def test_a_second_hub_is_refused_by_the_lock_and_steals_nothing(hub: HubProcess)
     second = HubProcess(hub.directory)
     second.start()
     try:
-        assert second.process.wait(timeout=10) == ExitCode.LOCKED
+        assert second.process.wait(timeout=PATIENCE_S) == ExitCode.LOCKED
     finally:
         second.kill()
     epoch = hub.view().hub_epoch
@@ -350,12 +351,12 @@ def test_the_end_of_the_supervisor_ends_the_hub(directory: Path) -> None:
     with HubProcess(directory) as hub:
         os.close(hub.control_w)
         hub._fds.remove(hub.control_w)
-        assert hub.process.wait(timeout=5) == ExitCode.OK
+        assert hub.process.wait(timeout=PATIENCE_S) == ExitCode.OK
 
 
 def test_sigterm_ends_the_hub_at_once(hub: HubProcess) -> None:
     hub.process.terminate()
-    assert hub.process.wait(timeout=5) == ExitCode.OK
+    assert hub.process.wait(timeout=5 * slowness()) == ExitCode.OK
 
 
 def test_a_full_order_pipe_fails_the_command_instead_of_losing_it(hub: HubProcess) -> None:

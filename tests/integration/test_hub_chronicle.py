@@ -18,6 +18,7 @@ from observer_core.messages import Event
 from observer_core.tree_messages import SupervisorEvent
 from observer_core.view import SystemView
 from tests.fixtures.hub import CLOCK, HubProcess, process_report, short_directory, tree_of, until
+from tests.fixtures.patience import PATIENCE_S
 from tests.fixtures.terminal import ROOT
 
 pytestmark = pytest.mark.integration
@@ -77,7 +78,7 @@ def test_what_was_shown_is_recorded_over_a_kill_and_a_stop(directory: Path) -> N
         tell_event(hub, "before the stop")
         hub.view_when(lambda view: shows([view], "before the stop") is not None, "the event shows")
         hub.process.send_signal(signal.SIGTERM)
-        assert hub.process.wait(timeout=10) == ExitCode.OK
+        assert hub.process.wait(timeout=PATIENCE_S) == ExitCode.OK
         after = recorded(hub)
         # Nothing that was shown at the stop waits for a timer.
         assert shows(after[-1:], "before the stop")
@@ -113,5 +114,5 @@ def test_a_disk_that_takes_nothing_costs_the_hub_one_line_of_its_log(directory: 
 def test_none_is_made_where_no_space_is_given(directory: Path) -> None:
     with HubProcess(directory, OBSERVER_CHRONICLE_MIB="0") as hub:
         hub.process.send_signal(signal.SIGTERM)
-        assert hub.process.wait(timeout=10) == ExitCode.OK
+        assert hub.process.wait(timeout=PATIENCE_S) == ExitCode.OK
         assert not hub.paths.chronicle.exists()

@@ -32,6 +32,7 @@ from observer_core.view import (
     follows,
 )
 from tests.fixtures.hub import CLOCK, HubProcess, process_report, short_directory, tree_of
+from tests.fixtures.patience import PATIENCE_S, slowness
 
 pytestmark = pytest.mark.integration
 
@@ -42,7 +43,7 @@ def directory() -> Iterator[Path]:
         yield found
 
 
-async def until(true: Callable[[], object], what: str, deadline_s: float = 10.0) -> None:
+async def until(true: Callable[[], object], what: str, deadline_s: float = PATIENCE_S) -> None:
     end_ns = CLOCK.monotonic_ns() + int(deadline_s * NS_PER_S)
     while not true():
         assert CLOCK.monotonic_ns() < end_ns, f"not within {deadline_s} s: {what}"
@@ -72,7 +73,7 @@ def test_a_link_follows_deltas_without_fetching_again(directory: Path) -> None:
                 hub.tell(tree_of(process_report("swing-0", restarts=restarts)))
                 await until(lambda: link.view.processes[0].restarts == restarts, "the new row")  # noqa: B023
             assert link.refetched_total == fetched
-            assert link.age_s() < 2.0
+            await until(lambda: link.age_s() < 2.0, "a delta that has just come is young")
             await until(lambda: link.view.viewers == 1, "this viewer is counted")
             asked = await link.ask(GetView(request_id=new_request_id()))
             assert _rows(asked.view) == _rows(link.view)
@@ -126,7 +127,7 @@ def test_a_hanging_hub_makes_the_link_stale_and_its_return_makes_it_live(directo
             await until(lambda: link.status.state is LinkState.LIVE, "the first view")
             os.kill(hub.process.pid, signal.SIGSTOP)
             try:
-                await until(lambda: link.status.state is LinkState.STALE, "the silence is noticed", 5.0)
+                await until(lambda: link.status.state is LinkState.STALE, "the silence is noticed")
                 assert link.age_s() >= 1.9
             finally:
                 os.kill(hub.process.pid, signal.SIGCONT)
@@ -323,7 +324,7 @@ def test_a_killed_hub_is_said_at_once_not_after_its_silence(directory: Path) -> 
             begun_ns = CLOCK.monotonic_ns()
             await until(lambda: link.status.state is LinkState.DOWN, "the death is noticed")
             # Silence alone would need two seconds.
-            assert CLOCK.monotonic_ns() - begun_ns < NS_PER_S
+            assert CLOCK.monotonic_ns() - begun_ns < NS_PER_S * slowness()
 
     with HubProcess(directory) as hub:
         asyncio.run(follow(hub))

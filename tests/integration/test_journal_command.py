@@ -13,6 +13,7 @@ from observer_core.journal.files import list_segments
 from observer_core.journal.writer import JournalWriter
 from observer_core.messages import encode
 from tests.fixtures.journals import NINE_OCLOCK_NS, SteppingClock, batch, trade, wait_until
+from tests.fixtures.patience import PATIENCE_S
 
 pytestmark = pytest.mark.integration
 
@@ -29,7 +30,12 @@ def environment(data: Path) -> dict[str, str]:
 
 def run(data: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        command(data, *arguments), env=environment(data), capture_output=True, text=True, check=False, timeout=30
+        command(data, *arguments),
+        env=environment(data),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
     )
 
 

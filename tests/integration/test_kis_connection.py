@@ -17,6 +17,7 @@ from observer_core.kis.connection import DroppedConnectionError
 from observer_core.kis.transport import Transport, tls_context
 from observer_core.pacing.first_answer import START_PATIENCE_S
 from tests.fixtures.journals import SteppingClock
+from tests.fixtures.patience import PATIENCE_S
 
 pytestmark = pytest.mark.integration
 
@@ -41,7 +42,9 @@ def in_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
 
 @asynccontextmanager
-async def server(serve: Streams, tls: ssl.SSLContext | None = None) -> AsyncIterator[Transport]:
+async def server(
+    serve: Streams, tls: ssl.SSLContext | None = None, timeout_s: float = PATIENCE_S
+) -> AsyncIterator[Transport]:
     """Run a server; give a transport to it."""
 
     async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -55,7 +58,7 @@ async def server(serve: Streams, tls: ssl.SSLContext | None = None) -> AsyncIter
     listening = await asyncio.start_server(served, "127.0.0.1", 0, ssl=tls)
     port = listening.sockets[0].getsockname()[1]
     address = f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}/base"
-    transport = Transport(address, "test", 0.5, SystemClock())
+    transport = Transport(address, "test", timeout_s, SystemClock())
     async with listening:
         yield transport
         await transport.aclose()
@@ -162,19 +165,22 @@ async def test_an_idle_connection_that_the_server_closed_is_replaced() -> None:
 
 @in_loop
 async def test_no_answer_in_time_closes_the_connection_so_that_a_late_one_is_nobodys() -> None:
-    asked = 0
+    asked, given_up = 0, asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal asked
         while await reader.readuntil(b"\r\n\r\n"):
             asked += 1
-            await asyncio.sleep(0.7 if asked == 1 else 0)
-            writer.write(FIXED.replace(b"hello", b"late!") if asked == 1 else FIXED)
+            late = asked == 1
+            if late:
+                await given_up.wait()
+            writer.write(FIXED.replace(b"hello", b"late!") if late else FIXED)
 
-    async with server(serve) as transport:
+    async with server(serve, timeout_s=2.0) as transport:
         with pytest.raises(TransientFeedError) as caught:
             await ask(transport)
         assert caught.value.code == "timeout"
+        given_up.set()
         assert await ask(transport) == b"hello"
 
 

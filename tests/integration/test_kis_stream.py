@@ -8,7 +8,6 @@ from random import Random
 
 import pytest
 
-from observer_core.clock import NS_PER_S
 from observer_core.errors import SymbolRefusedError, TransientFeedError
 from observer_core.ids import AppKeyOrdinal
 from observer_core.kis.classify import KEY_IN_USE, TOO_MANY_REGISTRATIONS, stream_failure
@@ -22,10 +21,9 @@ from observer_core.kis.wire import ControlMessage, DataFrame, Registration
 from observer_core.messages import Book, Rejection, Trade
 from observer_core.settings import Secret, Settings
 from tests.fixtures.kis_adapter import CLOCK, SimulatedBroker, broker_settings, simulated_broker
+from tests.fixtures.patience import PATIENCE_S, slowness
 
 pytestmark = pytest.mark.integration
-
-DEADLINE_S = 20.0
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +55,14 @@ async def _open(settings: Settings) -> StreamSession:
 
 async def _receive_until(session: StreamSession, done: Callable[[list[Received]], bool]) -> list[Received]:
     received: list[Received] = []
-    async with asyncio.timeout(DEADLINE_S):
+    async with asyncio.timeout(PATIENCE_S):
         while not done(received):
             received += await session.receive()
     return received
 
 
 async def _receive_forever(session: StreamSession, into: list[Received]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
+    async with asyncio.timeout(PATIENCE_S):
         async for received in session:
             into.append(received)  # noqa: PERF401 - what came before the end is wanted too
 
@@ -103,6 +101,7 @@ def test_what_was_sent_is_what_is_parsed_until_after_the_last_moment(tmp_path: P
     ledger = tmp_path / "ledger.jsonl"
 
     async def test(settings: Settings) -> list[Trade | Book | Rejection]:
+        begun_ns = CLOCK.now_ns()
         symbols = await _symbols(settings, 20)
         registrations = [Registration(TR_TRADE, symbol) for symbol in symbols]
         registrations += [Registration(TR_BOOK, symbol) for symbol in symbols[:5]]
@@ -113,9 +112,9 @@ def test_what_was_sent_is_what_is_parsed_until_after_the_last_moment(tmp_path: P
             )
             assert session.registrations.active == set(registrations)
             assert session.registrations.room == MAX_REGISTRATIONS - 25
-            received += await session.close(DEADLINE_S)
+            received += await session.close(PATIENCE_S)
         now_ns = CLOCK.now_ns()
-        assert all(now_ns - 60 * NS_PER_S < received_ns <= now_ns for received_ns, _ in received)
+        assert all(begun_ns < received_ns <= now_ns for received_ns, _ in received)
         return _records(received)
 
     with simulated_broker("--ledger", str(ledger)) as broker:
@@ -148,15 +147,15 @@ def test_the_42nd_registration_is_refused_and_the_others_flow(settings: Settings
 
 
 def test_keep_alive_is_answered(settings: Settings, broker: SimulatedBroker) -> None:
-    broker.fault(silence_limit_s=1.2)
+    broker.fault(silence_limit_s=3.0)
 
     async def test() -> None:
         async with await _open(settings) as session:
             # Longer than the broker waits for a sign of life, and with nothing subscribed.
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(3.0):
+                async with asyncio.timeout(6.0):
                     await session.receive()
-            assert session.silence_s() < 1.0
+            assert session.silence_s() < 1.0 * slowness()
             session.subscribe([Registration(TR_TRADE, (await _symbols(settings, 1))[0])])
             await _receive_until(session, lambda _: session.registrations.settled)
 
@@ -169,7 +168,7 @@ def test_silence_is_measured(settings: Settings, broker: SimulatedBroker) -> Non
             session.subscribe([Registration(TR_TRADE, (await _symbols(settings, 1))[0])])
             await _receive_until(session, lambda _: session.registrations.settled)
             broker.fault(silence_stream=True)
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(PATIENCE_S):
                 while session.silence_s() < 1.5:
                     try:
                         async with asyncio.timeout(0.2):

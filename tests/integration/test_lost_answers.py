@@ -10,13 +10,18 @@ from observer_core.ids import AppKeyOrdinal
 from observer_core.kis.rest import PriceAnswer, open_rest
 from tests.fixtures.fault_proxy import FaultProxy
 from tests.fixtures.kis_adapter import CLOCK, broker_settings, simulated_broker
+from tests.fixtures.simulated_exchange import until
 
 pytestmark = pytest.mark.integration
 
-LATENCY_MS = 400.0
+LATENCY_MS = 3_000.0
+"""Long enough to look at the exchange's counts in between, on any machine."""
 
 
 def test_a_call_cut_on_its_way_is_repeated_and_names_the_first_attempt(tmp_path: Path) -> None:
+    def asked() -> int:
+        return sum(broker.stats()["requests"].values())
+
     async def run(proxy: FaultProxy, settings_url: str) -> tuple[PriceAnswer, PriceAnswer, int]:
         settings = broker_settings(tmp_path, broker, KIS_REST_URL=settings_url)
         client = open_rest(settings, AppKeyOrdinal(0), CLOCK, Random(1))
@@ -24,10 +29,11 @@ def test_a_call_cut_on_its_way_is_repeated_and_names_the_first_attempt(tmp_path:
             symbols = ["005930", "000660"]
             undisturbed = await client.multi_price(symbols)
             broker.fault(rest_latency_ms=LATENCY_MS)
-            begun_ns = CLOCK.now_ns()
+            begun_ns, before = CLOCK.now_ns(), asked()
             call = asyncio.create_task(client.multi_price(symbols))
-            await asyncio.sleep(LATENCY_MS / 2_000)
+            await until(lambda: asked() > before)
             await asyncio.to_thread(proxy.cut)
+            await asyncio.to_thread(broker.fault, rest_latency_ms=0.0)
             return undisturbed, await call, begun_ns
         finally:
             await client.aclose()

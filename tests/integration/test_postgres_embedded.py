@@ -15,6 +15,7 @@ from observer_core.errors import ConfigError, LinkError
 from observer_core.settings import Secret
 from observer_core.sinks import embedded, embedded_programs
 from observer_core.sinks.embedded import deadline_in, embedded_dsn, run_embedded, wait_ready
+from tests.fixtures.patience import PATIENCE_S
 from tests.fixtures.postgres import PROGRAM, ROOT, EmbeddedServer, eventually, query
 
 pytestmark = pytest.mark.integration
@@ -108,7 +109,7 @@ def test_an_installation_below_a_closed_directory_is_copied_once(new_server: Emb
                 return int(_status_fields(server.pid)["Uid"][0])
             finally:
                 server.send_signal(embedded.STOP_SIGNAL)
-                server.wait(20)
+                server.wait(PATIENCE_S)
 
     assert answers_as() != 0
     (copy,) = copies.iterdir()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.hub import HubProcess, process_report, short_directory, tree_of
+from tests.fixtures.patience import PATIENCE_S
 
 pytestmark = pytest.mark.integration
 
@@ -21,7 +22,12 @@ def environment(**more: str) -> dict[str, str]:
 
 def observerctl(*words: str, **more: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        ["observerctl", *words], env=environment(**more), capture_output=True, text=True, timeout=30, check=False
+        ["observerctl", *words],
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
 
 
@@ -36,7 +42,7 @@ def completed(line: str, run_directory: Path) -> list[str]:
     )
     done = subprocess.run(
         ["bash", "-c", text], env=environment(OBSERVER_RUN_DIR=str(run_directory)), capture_output=True, text=True,
-        timeout=30, check=False,
+        timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return done.stdout.split()

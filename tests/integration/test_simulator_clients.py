@@ -15,17 +15,17 @@ from websockets.asyncio.client import connect
 from observer_core.kis.simulator.knobs import Knobs
 from observer_core.kis.simulator.server import RunningExchange
 from observer_core.kis.simulator.venue import VenueOptions
+from tests.fixtures.patience import PATIENCE_S
 from tests.fixtures.simulated_exchange import (
     APPKEY,
     APPSECRET,
-    DEADLINE_S,
     QUOTATIONS,
     play,
 )
 
-LIVELY = Knobs(ping_interval_s=0.2, silence_limit_s=1.0)
+LIVELY = Knobs(ping_interval_s=0.2, silence_limit_s=2.5)
 OPEN = VenueOptions(ordinary_symbols=40, always_open=True, speed=4.0, knobs=LIVELY)
-SECONDS_OF_LIFE = 2.0
+SECONDS_OF_LIFE = 4.0
 
 
 async def official_sample(exchange: RunningExchange, client: httpx.AsyncClient) -> None:
@@ -43,7 +43,7 @@ async def official_sample(exchange: RunningExchange, client: httpx.AsyncClient) 
         seen = {"records": 0, "pings": 0}
         until = asyncio.get_running_loop().time() + SECONDS_OF_LIFE
         while asyncio.get_running_loop().time() < until:
-            text = await asyncio.wait_for(ws.recv(), DEADLINE_S)
+            text = await asyncio.wait_for(ws.recv(), PATIENCE_S)
             assert isinstance(text, str)
             if text[0] in ("0", "1"):
                 parts = text.split("|")
@@ -87,14 +87,14 @@ async def echoing_library(exchange: RunningExchange, client: httpx.AsyncClient) 
             }
         )
 
-    async with connect(exchange.ws_url, ping_interval=0.3, ping_timeout=1.0, proxy=None) as ws:
+    async with connect(exchange.ws_url, ping_interval=0.3, ping_timeout=PATIENCE_S, proxy=None) as ws:
         for tr_id in ("H0STCNT0", "H0STASP0"):
             for code in ("005930", "000660"):
                 await ws.send(message("1", tr_id, code))
         kinds: dict[str, int] = {}
         until = asyncio.get_running_loop().time() + SECONDS_OF_LIFE
         while asyncio.get_running_loop().time() < until:
-            text = await asyncio.wait_for(ws.recv(), DEADLINE_S)
+            text = await asyncio.wait_for(ws.recv(), PATIENCE_S)
             assert isinstance(text, str)
             if text.startswith(("0|", "1|")):
                 kinds[text.split("|")[1]] = kinds.get(text.split("|")[1], 0) + 1
@@ -105,7 +105,7 @@ async def echoing_library(exchange: RunningExchange, client: httpx.AsyncClient) 
                 kinds["PINGPONG"] = kinds.get("PINGPONG", 0) + 1
         assert set(kinds) == {"H0STCNT0", "H0STASP0", "PINGPONG"}
         await ws.send(message("2", "H0STCNT0", "005930"))
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(PATIENCE_S):
             while "UNSUBSCRIBE SUCCESS" not in str(await ws.recv()):
                 pass
 
@@ -124,7 +124,7 @@ def test_an_old_client_that_insists_on_46_fields_is_served() -> None:
             for tr_id in ("H0STCNT0", "H0STASP0"):
                 await ws.send(json.dumps({"header": header, "body": {"input": {"tr_id": tr_id, "tr_key": "005930"}}}))
             widths: dict[str, int] = {}
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(PATIENCE_S):
                 while len(widths) < 2:
                     text = str(await ws.recv())
                     if text.startswith("0|"):

@@ -13,6 +13,7 @@ from observer_core.kis.simulator.rest_errors import REST_ERRORS
 from observer_core.kis.simulator.server import RunningExchange
 from observer_core.kis.simulator.trading_days import TradingDays
 from observer_core.kis.simulator.venue import VenueOptions
+from tests.fixtures.patience import PATIENCE_S
 from tests.fixtures.simulated_exchange import (
     APPKEY,
     APPSECRET,
@@ -287,7 +288,7 @@ def test_an_answer_that_nobody_waits_for_is_not_counted_as_sent() -> None:
         with pytest.raises(httpx.ReadTimeout):
             await client.get(f"{QUOTATIONS}/inquire-price", params=SAMSUNG, headers=headers, timeout=0.05)
         await set_faults(exchange, rest_latency_ms=0)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while (await stats_of(exchange))["rest_dropped"] == 0:  # noqa: ASYNC110 - another process is asked
                 await asyncio.sleep(0.01)
         assert (await stats_of(exchange))["quotes_sent"] == sent

@@ -16,8 +16,8 @@ from observer_core.kis.simulator.knobs import Knobs
 from observer_core.kis.simulator.server import RunningExchange
 from observer_core.kis.simulator.stream_messages import VERDICTS
 from observer_core.kis.simulator.venue import VenueOptions
+from tests.fixtures.patience import PATIENCE_S
 from tests.fixtures.simulated_exchange import (
-    DEADLINE_S,
     closed,
     issue_approval,
     ledger_rows,
@@ -43,7 +43,7 @@ async def register(connection: ClientConnection, key: str, exchange: RunningExch
 
 
 async def next_text(connection: ClientConnection, beginning: str) -> str:
-    async with asyncio.timeout(DEADLINE_S):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             text = await connection.recv()
             assert isinstance(text, str)
@@ -99,7 +99,7 @@ def test_batches_of_one_and_frames_above_eight_kilobytes() -> None:
             counts = [len(await next_records(ws, TR_TRADE)) for _ in range(20)]
             assert set(counts) == {1}
             await set_faults(exchange, records_per_frame=60, batch_wait_s=0.3)
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(PATIENCE_S):
                 while len(await next_text(ws, "0|H0STCNT0|")) <= 8192:
                     pass
 
@@ -290,7 +290,7 @@ def test_endless_reconnects_of_an_appkey_are_cut_for_a_while_and_counted() -> No
                 await ws.send(registration(key, TR_TRADE, "005930"))
                 return await first_answer(ws) == "OPSP0000"
 
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(PATIENCE_S):
             while not await welcome():  # noqa: ASYNC110 - the effect is polled for
                 await asyncio.sleep(0.05)
 

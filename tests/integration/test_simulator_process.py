@@ -15,6 +15,7 @@ from websockets.asyncio.client import connect
 
 from observer_core.kis.fields import TR_TRADE
 from observer_core.kis.simulator.cli import main
+from tests.fixtures.patience import PATIENCE_S
 from tests.fixtures.simulated_exchange import issue_approval, next_records, registration
 
 COMMAND = [sys.executable, "-m", "observer_core.kis.simulator"]
@@ -46,7 +47,7 @@ def test_the_program_announces_itself_serves_and_ends_gracefully(tmp_path: Path,
             assert set(urls) == {"rest_url", "ws_url", "control_url"}
             received = asyncio.run(receive(urls, 50))
             process.send_signal(number)
-            assert process.wait(timeout=5) == 0
+            assert process.wait(timeout=PATIENCE_S) == 0
             assert process.stderr is not None
             assert process.stderr.read() == b""
         finally:

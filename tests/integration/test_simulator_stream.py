@@ -15,8 +15,8 @@ from observer_core.kis.fields import BOOK_FIELDS, TR_BOOK, TR_MARKET_OPERATION, 
 from observer_core.kis.simulator.faults import Knobs
 from observer_core.kis.simulator.server import RunningExchange
 from observer_core.kis.simulator.venue import VenueOptions
+from tests.fixtures.patience import PATIENCE_S
 from tests.fixtures.simulated_exchange import (
-    DEADLINE_S,
     OTHER_APPKEY,
     issue_approval,
     next_control,
@@ -46,7 +46,7 @@ async def verdict(connection: ClientConnection, request: str) -> str:
 
 
 async def closed(connection: ClientConnection) -> None:
-    async with asyncio.timeout(DEADLINE_S):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
                 await connection.recv()
@@ -55,7 +55,7 @@ async def closed(connection: ClientConnection) -> None:
 
 
 async def no_session_left(exchange: RunningExchange) -> None:
-    async with asyncio.timeout(DEADLINE_S):
+    async with asyncio.timeout(PATIENCE_S):
         while exchange.venue.counters.sessions_now[0]:  # noqa: ASYNC110 - the effect is polled for
             await asyncio.sleep(0.005)
 
@@ -220,14 +220,14 @@ def test_a_session_can_be_opened_again_after_the_first_has_ended() -> None:
 
 @pytest.mark.parametrize("by_frame", [True, False], ids=["pong frame", "text echo"])
 def test_pingpong_answers_keep_a_session(by_frame: bool) -> None:
-    knobs = Knobs(ping_interval_s=0.1, silence_limit_s=0.5)
+    knobs = Knobs(ping_interval_s=0.1, silence_limit_s=2.0)
 
     async def scenario(exchange: RunningExchange, client: httpx.AsyncClient) -> None:
         key = await issue_approval(client)
         async with stream_client(exchange) as ws:
             await ws.send(registration(key, TR_MARKET_OPERATION, "005930"))
             await next_control(ws)
-            for _ in range(12):
+            for _ in range(25):
                 message = await next_control(ws)
                 assert message["header"]["tr_id"] == "PINGPONG"
                 assert len(message["header"]["datetime"]) == 14

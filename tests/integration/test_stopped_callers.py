@@ -12,6 +12,7 @@ import pytest
 
 from observer_core.clock import NS_PER_S, SystemClock
 from tests.fixtures.kis_adapter import SimulatedBroker, simulated_broker
+from tests.fixtures.patience import slowness
 from tests.fixtures.supervised import REPOSITORY
 
 pytestmark = pytest.mark.integration
@@ -32,7 +33,7 @@ from observer_core.kis.rest import open_rest
 from observer_core.pacing.rate import RateBudget
 from tests.fixtures.kis_adapter import CLOCK, SimulatedBroker, broker_settings
 
-directory, rest_url, end_ns, forgetful = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4] == "forgetful"
+directory, rest_url, run_s, forgetful = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]), sys.argv[4] == "forgetful"
 
 class Stopping(RateBudget):
     stops, looked_at = 0, None
@@ -48,7 +49,7 @@ class Stopping(RateBudget):
                 os.kill(os.getpid(), signal.SIGSTOP)
         return held
 
-async def call(client):
+async def call(client, end_ns):
     while CLOCK.monotonic_ns() < end_ns:
         try:
             await client.multi_price(["005930"])
@@ -59,7 +60,9 @@ async def main():
     settings = broker_settings(directory, SimulatedBroker(rest_url, "ws://127.0.0.1:1", ""))
     client = open_rest(settings, AppKeyOrdinal(0), CLOCK, random.Random())
     client.budget = Stopping(settings.paths.budgets / "rate-0.bin", 18)
-    await asyncio.gather(call(client), call(client))
+    # From here on: how long an interpreter takes to start is not to be measured.
+    end_ns = CLOCK.monotonic_ns() + int(run_s * 1e9)
+    await asyncio.gather(call(client, end_ns), call(client, end_ns))
     print(client.budget.stops, client.counters.calls_total, flush=True)
 
 asyncio.run(main())
@@ -72,8 +75,7 @@ def _stopped(pid: int) -> bool:
 
 def _run(directory: Path, broker: SimulatedBroker, mode: str, count: int) -> tuple[int, int]:
     """Let the callers call, wake them some time after each stop; return how many stops and calls there were."""
-    end_ns = CLOCK.monotonic_ns() + int(RUN_S * NS_PER_S)
-    arguments = [sys.executable, "-c", CALLER, str(directory), broker.rest_url, str(end_ns), mode]
+    arguments = [sys.executable, "-c", CALLER, str(directory), broker.rest_url, str(RUN_S), mode]
     callers = [subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) for _ in range(count)]
     rng, wake_ns = random.Random(7), dict[int, int]()
     try:
@@ -94,18 +96,17 @@ def _run(directory: Path, broker: SimulatedBroker, mode: str, count: int) -> tup
     return sum(int(stops) for stops, _ in told), sum(int(calls) for _, calls in told)
 
 
-@pytest.mark.timeout(60)
 def test_callers_stopped_between_slot_and_sending_are_never_refused(tmp_path: Path) -> None:
     with simulated_broker("--rest-limit", "18") as broker:
         stops, calls = _run(tmp_path, broker, "holding", CALLERS)
-        assert stops >= 15
-        assert calls >= 75
+        slow = slowness()
+        assert stops >= 15 / slow
+        assert calls >= 75 / slow
         assert broker.stats()["rest_limit_refusals"] == 0
 
 
-@pytest.mark.timeout(60)
 def test_the_window_would_notice_a_slot_given_away_too_early(tmp_path: Path) -> None:
     with simulated_broker("--rest-limit", "18") as broker:
         stops, _ = _run(tmp_path, broker, "forgetful", CROWD)
-        assert stops >= 15
+        assert stops >= 15 / slowness()
         assert broker.stats()["rest_limit_refusals"] > 0

@@ -31,6 +31,7 @@ from observer_core.services.universe_rules import read_source
 from observer_core.settings import Settings
 from tests.fixtures.journals import SteppingClock
 from tests.fixtures.kis_adapter import SimulatedBroker, broker_settings
+from tests.fixtures.patience import PATIENCE_S
 from tests.fixtures.universe_files import Broken, broken_files, config_text, save_by_rename
 
 pytestmark = pytest.mark.integration
@@ -340,7 +341,7 @@ def test_the_directory_watch_wakes_up_for_every_way_of_saving(tmp_path: Path, wa
     async def save() -> None:
         watch, stopping = DirectoryWatch(tmp_path), asyncio.Event()
         running = asyncio.create_task(watch.run(stopping))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             # The watch has no sign of being ready: something else is changed until it notices.
             while not watch.changed.is_set():
                 (tmp_path / "noise").touch()
@@ -387,6 +388,6 @@ def test_a_morning_without_listing_files_keeps_universe_and_cache(bench: Bench) 
         return await renewal
 
     with pytest.raises(ObserverError, match="failed: "):
-        asyncio.run(asyncio.wait_for(morning(), 30))
+        asyncio.run(asyncio.wait_for(morning(), PATIENCE_S))
     assert bench.keeper.in_force == before
     assert cached_listings(bench.paths, TODAY) is not None

@@ -25,6 +25,7 @@ from observer_core.services.writer_loop import CommitPolicy, WriterLoop
 from observer_core.sinks.jsonl import JsonlSink
 from observer_core.sinks.port import Offset, StoredBatch
 from tests.fixtures.journals import event, start_recorder, trade, wait_until
+from tests.fixtures.patience import PATIENCE_S
 from tests.fixtures.writer_main import settings_in
 
 pytestmark = pytest.mark.integration
@@ -95,7 +96,7 @@ class Running:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
-        assert self.ready.wait(10)
+        assert self.ready.wait(PATIENCE_S)
 
     def _run(self) -> None:
         self.result.append(self.loop.run(self._stop.is_set, self.ready.set))
@@ -243,7 +244,6 @@ def test_the_oracle_sees_a_record_removed_from_the_journal(tmp_path: Path) -> No
     assert writer.loop.followers.missing_total == 1
 
 
-@pytest.mark.timeout(90)
 def test_a_writer_killed_again_and_again_loses_and_doubles_nothing(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
     endpoint = settings.paths.sink_endpoint(JsonlSink(tmp_path, tmp_path, CLOCK).name)
@@ -258,7 +258,7 @@ def test_a_writer_killed_again_and_again_loses_and_doubles_nothing(tmp_path: Pat
             name = random.choice(sorted(recorders))
             side.append(name, recorders[name], random.randrange(1, 40))
         os.kill(writer.pid, signal.SIGKILL)
-        writer.wait(10)
+        writer.wait(PATIENCE_S)
         writer.stdout.close()
         if random.random() < 0.5:
             recorders["scalp-0"].close()
@@ -269,7 +269,7 @@ def test_a_writer_killed_again_and_again_loses_and_doubles_nothing(tmp_path: Pat
     assert writer.stdout is not None
     assert os.read(writer.stdout.fileno(), 1)
     os.kill(writer.pid, signal.SIGTERM)
-    assert writer.wait(20) == ExitCode.OK
+    assert writer.wait(PATIENCE_S) == ExitCode.OK
     writer.stdout.close()
     assert sorted(archived(settings.data_dir)) == sorted(side.keys)
 

@@ -3,6 +3,7 @@
 import json
 import urllib.request
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from observer_core.clock import SystemClock, kst_datetime
 from observer_core.services.calendar_check import ASK_FROM_HOUR
 from observer_core.view import ProcessRow
 from tests.fixtures.loopback_tree import LoopbackTree
+from tests.fixtures.patience import PATIENCE_S
 from tests.fixtures.supervised import until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 INTERVAL_S = 6
 ENVIRONMENT = {"OBSERVER_FORCE_OPEN": "false", "OBSERVER_CLOSED_SWEEP_INTERVAL_S": str(INTERVAL_S)}
@@ -22,13 +24,16 @@ ENVIRONMENT = {"OBSERVER_FORCE_OPEN": "false", "OBSERVER_CLOSED_SWEEP_INTERVAL_S
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Iterator[LoopbackTree]:
+    # The next day as well: midnight may fall into the run.
     today = kst_datetime(SystemClock().now_ns()).date()
+    days = (today, today + timedelta(days=1))
     made = LoopbackTree(tmp_path / "tree", environment=ENVIRONMENT)
     made.paths.config.mkdir(parents=True)
-    made.paths.calendar_overrides.write_text(f'[[day]]\nday = {today}\naction = "close"\nreason = "test"\n')
-    until((made.directory / "exchange.json").exists, "the exchange does not start", deadline_s=20)
-    body = json.dumps({"announced_holidays": [str(today)]}).encode()
-    with urllib.request.urlopen(f"{made.control_url}/faults", data=body, timeout=5):  # noqa: S310 - loopback
+    closed = (f'[[day]]\nday = {day}\naction = "close"\nreason = "test"\n' for day in days)
+    made.paths.calendar_overrides.write_text("".join(closed))
+    until((made.directory / "exchange.json").exists, "the exchange does not start")
+    body = json.dumps({"announced_holidays": [str(day) for day in days]}).encode()
+    with urllib.request.urlopen(f"{made.control_url}/faults", data=body, timeout=PATIENCE_S):  # noqa: S310 - loopback
         pass
     with made:
         yield made
@@ -59,15 +64,15 @@ def test_shards_rest_on_a_closed_day_until_trades_arrive_and_one_alarm_says_so(t
             and scalp.state == "running"
         )
 
-    until(resting, "the shards do not rest", tree.log, deadline_s=30)
+    until(resting, "the shards do not rest", tree.log)
 
     # The simulated exchange trades nevertheless: the second sweep sees it.
     def collecting() -> bool:
         swing, scalp = row(tree, "swing-0"), row(tree, "scalp-0")
         return bool(swing and scalp and swing.records_total > 500 and scalp.records_total)
 
-    until(collecting, "the shards do not wake up", tree.log, deadline_s=30)
-    until(lambda: bool(events(tree, "calendar_disagreement")), "no alarm", tree.log, deadline_s=15)
+    until(collecting, "the shards do not wake up", tree.log)
+    until(lambda: bool(events(tree, "calendar_disagreement")), "no alarm", tree.log)
     assert tree.stop() == 0
     (alarm,) = events(tree, "calendar_disagreement")
     assert alarm["severity"] == "error"

@@ -18,7 +18,7 @@ from observer_core.messages import Event
 from tests.chaos.system import ChaosSystem
 from tests.completeness_day.account import lines_of
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.process
 
 SYMBOLS = 120
 WINDOW_S = 2

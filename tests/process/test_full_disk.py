@@ -19,11 +19,11 @@ from supervisor.demo import DATABASE_DIRECTORY
 from supervisor.demo_run import DemoRun
 from tests.chaos.control import drop_one_record
 from tests.chaos.kills import kill_and_await, rows_of
+from tests.fixtures.patience import PATIENCE_S, slowness
 from tests.fixtures.small_volumes import Volume, mounted_all
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.process
 
-PATIENCE_S = 20.0
 IN_FLIGHT_S = 3.0
 SLACK_S = 3.0
 
@@ -134,6 +134,7 @@ def test_a_full_journal_volume(start: Callable[..., Watched]) -> None:
     assert all(row.records_total <= before[row.name] + 20 for row in shards(view)), "gap records and events only"
     assert all(row.restarts == 0 for row in view.processes)
 
+    slow = slowness()
     journal.free()
     freed_ns = watched.clock.now_ns()
     watched.until(lambda view: not any(row.open_gaps for row in shards(view)), "all gaps close by themselves")
@@ -142,13 +143,14 @@ def test_a_full_journal_volume(start: Callable[..., Watched]) -> None:
     watched.until(lambda _: (journal.path / "reserve.bin").exists(), "space is held back again")
 
     balanced(watched)
+    slack_s = SLACK_S * max(slow, slowness())
     gaps = gaps_of(watched.run, "disk_full", "journal_fault")
     assert len(shards(view)) <= len(gaps) <= 6 * len(shards(view)), "a gap a shard, not one a batch"
     for gap in gaps:
-        assert gap.from_ns >= given_up_ns - (IN_FLIGHT_S + SLACK_S) * NS_PER_S
+        assert gap.from_ns >= given_up_ns - (IN_FLIGHT_S + slack_s) * NS_PER_S
         assert gap.until_ns is not None
-        assert gap.until_ns <= freed_ns + SLACK_S * NS_PER_S
-    assert min(gap.from_ns for gap in gaps) <= given_up_ns + SLACK_S * NS_PER_S
+        assert gap.until_ns <= freed_ns + slack_s * NS_PER_S
+    assert min(gap.from_ns for gap in gaps) <= given_up_ns + slack_s * NS_PER_S
     assert max(gap.until_ns or 0 for gap in gaps) >= freed_ns
     assert raw_payloads(watched.run) == {True, False}, "left out on the third step, kept before and after"
 
@@ -167,7 +169,7 @@ def test_a_full_archive_volume_holds_up_the_archive_only(start: Callable[..., Wa
     archive.fill()
     view = watched.until(lambda view: "No space left" in writer(view, "jsonl").note, "the archive's writer says why")
     view = watched.until(grows_beyond(collected(view)), "journals go on")
-    assert writer(view, "postgres").lag_s < 3
+    view = watched.until(lambda view: writer(view, "postgres").lag_s < 3, "the database does not fall behind")
     assert not any(row.open_gaps for row in shards(view))
     archive.free()
     watched.until(lambda view: writer(view, "jsonl").state == "live", "the archive catches up")
@@ -176,7 +178,7 @@ def test_a_full_archive_volume_holds_up_the_archive_only(start: Callable[..., Wa
     for name in ("logs", "tokens", "run"):
         watched.volumes[name].fill()
     swing = next(row for row in rows_of(watched.run) if row.name == "swing-0")
-    assert kill_and_await(watched.run, swing).recovery_s < 10
+    assert kill_and_await(watched.run, swing).recovery_s < 10 * slowness()
     view = watched.until(lambda view: disk(view, watched.volumes["logs"]).level == "drop", "full logs are shown")
     view = watched.until(grows_beyond(collected(view)), "collection goes on")
     assert {row.name for row in view.processes if row.restarts} == {"swing-0"}
@@ -193,7 +195,7 @@ def test_a_full_database_volume_is_an_outage_of_the_database_only(start: Callabl
     volume.fill()
     view = watched.until(lambda view: writer(view, "postgres").state == "waiting", "its writer waits")
     view = watched.until(grows_beyond(collected(view)), "collection goes on")
-    assert writer(view, "jsonl").lag_s < 3
+    view = watched.until(lambda view: writer(view, "jsonl").lag_s < 3, "the archive does not fall behind")
     assert writer(view, "postgres").note
     volume.free()
     watched.until(lambda view: writer(view, "postgres").state == "live", "the database catches up")

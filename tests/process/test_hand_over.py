@@ -10,9 +10,10 @@ from observer_core.audit.archive import read_jsonl
 from observer_core.audit.books import balance
 from observer_core.clock import NS_PER_S
 from tests.fixtures.loopback_tree import LoopbackTree
+from tests.fixtures.patience import PATIENCE_S, slowness
 from tests.fixtures.supervised import until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.process
 
 PAUSE_LIMIT_S = 3.0
 
@@ -20,22 +21,24 @@ PAUSE_LIMIT_S = 3.0
 def test_two_hand_overs_cost_seconds_and_lose_nothing_silently(tmp_path: Path) -> None:
     with LoopbackTree(tmp_path / "tree", swing_shards=2) as tree:
         _collecting(tree)
+        slow = 1.0
         for _ in range(2):
             successor = tree.stand_by()
             assert _names_predecessor(tree), "the standby does not say whom it waits for"
             before = tree.pids()
+            slow = max(slow, slowness())
             assert tree.succeed(successor) == 0
             _collecting(tree)
             assert set(tree.pids()) == set(before)
             assert not set(tree.pids().values()) & set(before.values())
-        until(lambda: not _open_gaps(tree), "a gap stays open", tree.log, deadline_s=20)
+        until(lambda: not _open_gaps(tree), "a gap stays open", tree.log)
         stats = tree.stats()
         assert set(stats["sessions_maximum"].values()) == {1}, "two sessions of one appkey at a time"
         assert tree.stop() == 0
         books = balance(tree.directory / "ledger.jsonl", tree.paths.data, None)
     assert books.balanced, books.table()
     longest_s = _longest_pause_s(tree.paths.data)
-    assert longest_s <= PAUSE_LIMIT_S, f"the longest pause of two hand-overs took {longest_s:.2f} s"
+    assert longest_s <= PAUSE_LIMIT_S * slow, f"the longest pause of two hand-overs took {longest_s:.2f} s"
 
 
 def test_a_standby_that_is_told_to_stop_leaves_the_other_alone(tmp_path: Path) -> None:
@@ -44,7 +47,7 @@ def test_a_standby_that_is_told_to_stop_leaves_the_other_alone(tmp_path: Path) -
         before = tree.pids()
         successor = tree.stand_by()
         successor.terminate()
-        assert successor.wait(10) == 0
+        assert successor.wait(PATIENCE_S) == 0
         assert tree.pids() == before
         assert tree.stop() == 0
 
@@ -65,7 +68,7 @@ def _collecting(tree: LoopbackTree) -> None:
         rows = [row for row in view.processes if row.kind in {"swing", "scalp"}] if view else []
         return bool(rows) and all(row.records_total and row.state == "running" for row in rows)
 
-    until(all_collect, "not everything collects", tree.log, deadline_s=40)
+    until(all_collect, "not everything collects", tree.log)
 
 
 def _names_predecessor(tree: LoopbackTree) -> bool:

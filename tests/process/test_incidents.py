@@ -26,7 +26,7 @@ from tests.fixtures.supervised import until
 from tests.fixtures.webhook import Webhook, serving
 from tests.soak.measures import fault
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
 
 LIMIT_S = 120.0
 START_S = 90.0
@@ -159,7 +159,7 @@ def test_a_symbol_list_that_falls_from_1562_to_7_is_refused_and_the_old_one_is_c
             quoted = {line["symbol"] for line in lines_of(tree.paths.data / "swing") if line["received_ns"] > begun_ns}
             return quoted >= collected
 
-        until(swept, "the old universe is not collected", tree.log, deadline_s=60)
+        until(swept, "the old universe is not collected", tree.log)
         assert tree.stop() == 0
         books = balance(tree.directory / "ledger.jsonl", tree.paths.data, None)
     say(capsys, f"1,562 -> 7: told after {told_s:.1f} s, /ready false after {ready_s:.1f} s: {alarm.text}")

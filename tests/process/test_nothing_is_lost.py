@@ -16,9 +16,10 @@ from observer_core.sinks.replay_sources import Range, journal_source
 from supervisor.demo_run import DemoRun
 from tests.chaos.control import drop_one_record
 from tests.chaos.kills import kill_and_await, rows_of
+from tests.fixtures.patience import slowness
 from tests.fixtures.postgres import query
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.process
 
 VICTIMS = ("swing-0", "scalp-0", "jsonl", "postgres", "hub", "swing-0", "maintenance")
 RECOVERY_LIMIT_S = 30.0
@@ -35,17 +36,28 @@ class AnHourLater(SystemClock):
         return TimeNs(super().now_ns() + 3_600 * NS_PER_S)
 
 
-def check_bars(run: DemoRun) -> None:
+def day_range(day: int) -> Range:
+    """Return a Korean day."""
+    begins_ns = kst_midnight_ns(day)
+    return Range(begins_ns, begins_ns + 86_400 * NS_PER_S)
+
+
+def check_bars(run: DemoRun, begun_ns: int) -> None:
     """Compare the bars that were kept through the kills with those that the journals give."""
     now_ns = SystemClock().now_ns()
-    day = kst_day(now_ns)
-    source = journal_source(run.paths.journals, Range(kst_midnight_ns(day), now_ns))
+    # Two days where midnight fell into the run.
+    days = sorted({kst_day(begun_ns), kst_day(now_ns)})
     with run.database_again() as dsn:
-        figures = rebuild(dsn, day, AnHourLater(), source=source, dry_run=True)
+        rebuilt = [
+            rebuild(dsn, day, AnHourLater(), source=journal_source(run.paths.journals, day_range(day)), dry_run=True)
+            for day in days
+        ]
         for name, table in TABLES.items():
-            counts = figures.frames[name]
+            parts = FrameFigures.__struct_fields__
+            counts = FrameFigures(**{part: sum(getattr(one.frames[name], part) for one in rebuilt) for part in parts})
             [(final, all_of_them)] = query(dsn, f"SELECT count(*) FILTER (WHERE final), count(*) FROM {table}")
-            assert counts == FrameFigures(equal=final, changed=all_of_them - final), figures.changes
+            expected = FrameFigures(equal=final, changed=all_of_them - final)
+            assert counts == expected, [one.changes for one in rebuilt]
             assert all_of_them > 30
 
 
@@ -68,11 +80,12 @@ def run(tmp_path: Path) -> Iterator[DemoRun]:
 
 
 def test_kills_one_after_the_other_under_load(run: DemoRun) -> None:
+    begun_ns = SystemClock().now_ns() - 600 * NS_PER_S
     for victim in VICTIMS:
         run.wait(UNDER_LOAD_S)
         row = next(row for row in rows_of(run) if row.name == victim)
         kill = kill_and_await(run, row)
-        assert kill.recovery_s < RECOVERY_LIMIT_S
+        assert kill.recovery_s < RECOVERY_LIMIT_S * slowness()
     run.wait(UNDER_LOAD_S)
     assert run.stop() == 0
 
@@ -84,7 +97,7 @@ def test_kills_one_after_the_other_under_load(run: DemoRun) -> None:
     assert books.gaps >= 3
     assert books.refused == 0
 
-    check_bars(run)
+    check_bars(run, begun_ns)
 
     # The control: the same books must turn red for one record less.
     drop_one_record(run.paths.data)

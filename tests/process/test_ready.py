@@ -14,6 +14,7 @@ import pytest
 from observer_core.clock import NS_PER_S
 from supervisor.demo import free_ports
 from tests.chaos.system import ChaosSystem
+from tests.fixtures.patience import PATIENCE_S
 from tests.fixtures.small_volumes import Volume, mounted_all
 from tests.fixtures.universe_files import config_text, save_by_rename
 
@@ -82,7 +83,7 @@ class Watched(ChaosSystem):
         environment = {**os.environ, "OBSERVER_RUN_DIR": str(self.run_directory)}
         command = [sys.executable, "-m", "observer_core.cli.observerctl", *words]
 
-        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=PATIENCE_S)
 
 
 Faults = dict[str, tuple[Callable[[], object], Callable[[], object], str]]

@@ -22,9 +22,10 @@ from observer_core.exit_codes import ExitCode
 from observer_core.paths import Paths
 from observer_core.view import GetView, SystemView
 from tests.fixtures.loopback_tree import LoopbackTree
+from tests.fixtures.patience import PATIENCE_S
 from tests.fixtures.supervised import REPOSITORY, until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 RECEIPT = {"received_ns", "requested_ns"}
 NUMBERING = {"shard", "epoch", "seq", "day", "session_id", "source"}
@@ -69,7 +70,7 @@ class ReplayRun:
     def __exit__(self, *_exc: object) -> None:
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(PATIENCE_S)
         shutil.rmtree(self.run_directory, ignore_errors=True)
 
     def log(self) -> str:
@@ -90,7 +91,7 @@ class ReplayRun:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +108,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
             rows = {row.name: row.records_total for row in view.processes} if view else {}
             return rows.get("swing-0", 0) > 500 and rows.get("scalp-0", 0) > 300
 
-        until(enough, "too little is recorded", tree.log, deadline_s=40)
+        until(enough, "too little is recorded", tree.log)
         assert tree.stop() == 0
     data = directory / "data"
     live = next((data / "swing").rglob("swing-0.jsonl"))
@@ -146,7 +147,7 @@ def _day_of(recording: Path) -> str:
 def test_a_replay_brings_every_observation_again(recording: Path, tmp_path: Path) -> None:
     into = tmp_path / "replayed"
     with ReplayRun(recording, into, _day_of(recording), speed=5.0) as run:
-        until(run.over, "the replay does not end", run.log, deadline_s=60)
+        until(run.over, "the replay does not end", run.log)
         view = run.view()
         assert view is not None
         assert {row.name for row in view.processes if row.kind in {"swing", "scalp"}} == {"swing-0", "scalp-0"}
@@ -172,12 +173,12 @@ def test_a_killed_shard_of_a_replay_leaves_a_gap(recording: Path, tmp_path: Path
             rows = [row for row in view.processes if row.name == "swing-0"] if view else []
             return rows[0].records_total if rows else 0
 
-        until(lambda: collected() > 30, "nothing is replayed", run.log, deadline_s=30)
+        until(lambda: collected() > 30, "nothing is replayed", run.log)
         view = run.view()
         assert view is not None
         (pid,) = [row.pid for row in view.processes if row.name == "swing-0" and row.pid is not None]
         os.kill(pid, signal.SIGKILL)
-        until(run.over, "the replay does not end", run.log, deadline_s=60)
+        until(run.over, "the replay does not end", run.log)
         assert run.stop() == 0
     assert _observed(into) <= _observed(recording)
     own = [line for line in _lines(into) if line["kind"] == "gap" and not str(line["gap_id"]).startswith("replay-")]
@@ -188,14 +189,14 @@ def test_a_killed_shard_of_a_replay_leaves_a_gap(recording: Path, tmp_path: Path
 def test_a_replay_into_the_recording_is_refused(recording: Path, place: str) -> None:
     before = sorted(recording.rglob("*"))
     with ReplayRun(recording, recording / place, _day_of(recording), speed=1.0) as run:
-        assert run.process.wait(20) == ExitCode.CONFIG
+        assert run.process.wait(PATIENCE_S) == ExitCode.CONFIG
         assert "a replay never writes into the recording" in run.log()
     assert sorted(recording.rglob("*")) == before
 
 
 def test_a_day_that_was_not_recorded_is_refused_and_the_days_are_named(recording: Path, tmp_path: Path) -> None:
     with ReplayRun(recording, tmp_path / "replayed", "2020-01-02", speed=1.0) as run:
-        assert run.process.wait(20) == ExitCode.CONFIG
+        assert run.process.wait(PATIENCE_S) == ExitCode.CONFIG
         assert _day_of(recording).replace("-", "") in run.log()
 
 
@@ -204,5 +205,5 @@ def test_a_directory_with_a_collection_is_refused(recording: Path, tmp_path: Pat
         tree.collecting(1)
         assert tree.stop() == 0
     with ReplayRun(recording, tmp_path / "other" / "data", _day_of(recording), speed=1.0) as run:
-        assert run.process.wait(20) == ExitCode.CONFIG
+        assert run.process.wait(PATIENCE_S) == ExitCode.CONFIG
         assert "holds a collection" in run.log()

@@ -25,6 +25,6 @@ def test_a_symbol_that_is_acknowledged_and_silent_is_found(tmp_path: Path) -> No
         (hottest, *_), *_ = assignment.scalp.values()
         before = tree.stats()["acks"].get("OPSP0001", 0)
         fault(tree, silent_symbols=[hottest])
-        until(lambda: any(text.startswith(hottest) for text in _silent(tree)), "not found", tree.log, deadline_s=40)
+        until(lambda: any(text.startswith(hottest) for text in _silent(tree)), "not found", tree.log)
         until(lambda: tree.stats()["acks"].get("OPSP0001", 0) > before, "not renewed", tree.log)
         assert {text.split()[0] for text in _silent(tree)} == {hottest}

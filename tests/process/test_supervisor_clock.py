@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from observer_core.messages import Event
+from tests.fixtures.patience import PATIENCE_S
 from tests.fixtures.supervised import SupervisedTree, until
 
 pytestmark = pytest.mark.process
@@ -37,7 +38,7 @@ def test_a_step_is_an_event_and_no_death(tmp_path: Path, step_s: float) -> None:
         tree.step_clock(0)
         until(lambda: len(_steps(tree)) == 2, "the step back is not noticed", tree.log)
         tree.process.send_signal(signal.SIGTERM)
-        assert tree.process.wait(10) == 0
+        assert tree.process.wait(PATIENCE_S) == 0
 
 
 def test_a_back_off_keeps_its_length_over_a_step(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from observer_core.orders import Order, Verb
+from tests.fixtures.patience import PATIENCE_S
 from tests.fixtures.supervised import SupervisedTree, alive, until
 
 pytestmark = pytest.mark.process
@@ -82,7 +83,7 @@ def test_pause_outlives_the_child_and_the_supervisor(tmp_path: Path) -> None:
         assert tree.started("swing-0", 2)["paused"] is True
         until(lambda: '"paused":true' in _memory(tmp_path), "not remembered", lambda: _memory(tmp_path))
         tree.process.kill()
-        tree.process.wait(5)
+        tree.process.wait(PATIENCE_S)
         tree.start()
         assert tree.started("swing-0", 3)["paused"] is True
         assert tree.started("swing-1", 2)["paused"] is False
@@ -101,7 +102,7 @@ def test_quarantine_outlives_the_supervisor_and_an_order_ends_it(tmp_path: Path)
     with SupervisedTree(tmp_path, children, backoff_base_s=0.01, crash_deaths=3) as tree:
         until(lambda: "quarantined" in tree.log() and '"reason":"3 deaths' in _memory(tmp_path), "none", tree.log)
         tree.process.send_signal(signal.SIGTERM)
-        assert tree.process.wait(10) == 0
+        assert tree.process.wait(PATIENCE_S) == 0
         tree.start()
         tree.started("hub", 2)
         until(lambda: "event_name=process_held child=swing-0" in tree.log(), "not held", tree.log)
@@ -123,7 +124,7 @@ def test_hub_that_reads_nothing_or_dies_does_not_matter(tmp_path: Path) -> None:
         os.kill(tree.started("swing-0", 200)["pid"], signal.SIGKILL)
         tree.started("swing-0", 201)
         tree.process.send_signal(signal.SIGTERM)
-        assert tree.process.wait(10) == 0
+        assert tree.process.wait(PATIENCE_S) == 0
 
 
 def _memory(directory: Path) -> str:

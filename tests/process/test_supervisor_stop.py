@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from observer_core.exit_codes import ExitCode
+from tests.fixtures.patience import PATIENCE_S, slowness
 from tests.fixtures.supervised import REPOSITORY, SupervisedTree, alive, children_of, until
 
 pytestmark = pytest.mark.process
@@ -29,12 +30,12 @@ def _all_started(tree: SupervisedTree, children: dict[str, tuple[str, str]]) -> 
 
 
 def test_start_and_stop_follow_the_order_of_dependence(tmp_path: Path) -> None:
-    with SupervisedTree(tmp_path, FULL) as tree:
+    with SupervisedTree(tmp_path, FULL, start_patience_s=PATIENCE_S, stop_deadline_s=PATIENCE_S) as tree:
         _all_started(tree, FULL)
         began = {name: tree.entries(name, "start")[0]["at_ns"] for name in FULL}
         assert began["exchange"] < began["hub"] < began["jsonl"] < began["maintenance"] < began["swing-0"]
         tree.process.send_signal(signal.SIGTERM)
-        assert tree.process.wait(10) == ExitCode.OK
+        assert tree.process.wait(PATIENCE_S) == ExitCode.OK
         ended = {name: tree.entries(name, "stop")[0]["at_ns"] for name in FULL}
         shards = max(ended["swing-0"], ended["scalp-0"])
         assert shards < ended["maintenance"] < ended["jsonl"] < ended["hub"] < ended["exchange"]
@@ -42,12 +43,12 @@ def test_start_and_stop_follow_the_order_of_dependence(tmp_path: Path) -> None:
 
 def test_child_that_does_not_stop_is_killed_in_time_and_told_about(tmp_path: Path) -> None:
     children = {"swing-0": ("swing", "stubborn"), "jsonl": ("writer", "worker")}
-    with SupervisedTree(tmp_path, children, stop_deadline_s=1.5) as tree:
+    with SupervisedTree(tmp_path, children, stop_deadline_s=4) as tree:
         pids = _all_started(tree, children)
         began = time.monotonic()  # noqa: TID251
         tree.process.send_signal(signal.SIGTERM)
-        assert tree.process.wait(10) == ExitCode.UNCLEAN
-        assert time.monotonic() - began < 1.5  # noqa: TID251
+        assert tree.process.wait(PATIENCE_S) == ExitCode.UNCLEAN
+        assert time.monotonic() - began < 4  # noqa: TID251
         assert not any(alive(pid) for pid in pids.values())
         # The writer still had its turn, after the shard and in peace.
         assert tree.entries("jsonl", "stop")
@@ -62,14 +63,14 @@ def test_second_signal_hurries(tmp_path: Path) -> None:
         until(lambda: bool(tree.entries("swing-1", "stop")), "not stopping", tree.log)
         assert tree.process.poll() is None
         tree.process.send_signal(signal.SIGINT)
-        assert tree.process.wait(3) == ExitCode.UNCLEAN
+        assert tree.process.wait(20) == ExitCode.UNCLEAN
 
 
 def test_stopped_child_still_drains(tmp_path: Path) -> None:
     with SupervisedTree(tmp_path, {"swing-0": ("swing", "worker")}) as tree:
         os.kill(tree.started("swing-0")["pid"], signal.SIGSTOP)
         tree.process.send_signal(signal.SIGTERM)
-        assert tree.process.wait(10) == ExitCode.OK
+        assert tree.process.wait(PATIENCE_S) == ExitCode.OK
         assert tree.entries("swing-0", "stop")
 
 
@@ -78,8 +79,8 @@ def test_nobody_outlives_a_killed_supervisor_and_the_next_takes_over(tmp_path: P
     with SupervisedTree(tmp_path, children) as tree:
         pids = _all_started(tree, children)
         tree.process.kill()
-        tree.process.wait(5)
-        until(lambda: not any(alive(pid) for pid in pids.values()), "a child lives on", deadline_s=2)
+        tree.process.wait(PATIENCE_S)
+        until(lambda: not any(alive(pid) for pid in pids.values()), "a child lives on", deadline_s=2 * slowness())
         tree.start()
         for name in children:
             tree.started(name, 2)
@@ -94,7 +95,7 @@ def test_second_instance_is_refused_by_name(tmp_path: Path) -> None:
             cwd=REPOSITORY,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=PATIENCE_S,
             check=False,
         )
         assert second.returncode == ExitCode.LOCKED
@@ -114,7 +115,7 @@ def test_storm_of_signals_changes_nothing(tmp_path: Path) -> None:
         until(lambda: bool(tree.entries("swing-0", "reload")), "not reloaded", tree.log)
         assert all(alive(pid) for pid in pids.values())
         tree.process.send_signal(signal.SIGTERM)
-        assert tree.process.wait(10) == ExitCode.OK
+        assert tree.process.wait(PATIENCE_S) == ExitCode.OK
         assert {name: len(tree.entries(name, "start")) for name in children} == dict.fromkeys(children, 1)
 
 

@@ -10,9 +10,11 @@ from tests.fixtures.loopback_tree import LoopbackTree, moment
 from tests.fixtures.supervised import until
 from tests.soak.measures import fault
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.process
 
 SHARDS = 4
+PATIENT = {"KIS_REST_TIMEOUT_S": "30"}
+"""A call that the machine holds up is no gap here."""
 
 
 def _age(tree: LoopbackTree) -> None:
@@ -43,11 +45,11 @@ def _goes_on(tree: LoopbackTree) -> None:
         now = _swept(tree)
         return len(now) == SHARDS and all(now[name] > before.get(name, 0) + 200 for name in now)
 
-    until(all_went_on, "the sweeps do not go on", tree.log, deadline_s=40)
+    until(all_went_on, "the sweeps do not go on", tree.log)
 
 
 def test_expiry_in_mid_sweep_costs_one_request_and_a_refused_request_is_waited_out(tmp_path: Path) -> None:
-    with LoopbackTree(tmp_path / "tree", symbols=600, swing_shards=SHARDS) as tree:
+    with LoopbackTree(tmp_path / "tree", symbols=600, swing_shards=SHARDS, environment=PATIENT) as tree:
         tree.collecting(SHARDS)
         assert tree.stats()["tokens_issued"] == 1
         fault(tree, token_issue_once_a_minute=False)
@@ -70,7 +72,7 @@ def test_expiry_in_mid_sweep_costs_one_request_and_a_refused_request_is_waited_o
         fault(tree, expire_tokens=True)
         until(lambda: tree.stats()["requests"]["tokenP"] == 3, "nobody asks", tree.log)
         asked_s = moment()
-        until(lambda: moment() - asked_s > 8, "time stands still", deadline_s=12)
+        until(lambda: moment() - asked_s > 8, "time stands still")
         assert tree.stats()["requests"]["tokenP"] == 3
         fault(tree, rest_error_code="", rest_error_endpoint="")
         _age(tree)

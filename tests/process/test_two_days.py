@@ -23,10 +23,11 @@ from observer_core.ids import DayNumber
 from observer_core.services.timetable import TASKS
 from observer_core.settings import Secret
 from tests.fixtures.loopback_tree import LoopbackTree
+from tests.fixtures.patience import PATIENCE_S
 from tests.fixtures.postgres import EmbeddedServer, postgres_server, query  # noqa: F401 - fixtures
 from tests.fixtures.supervised import until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
 
 DAY_S = 86_400.0
 RECORDS_A_DAY = 1_500
@@ -51,7 +52,7 @@ def collect_a_day(tree: LoopbackTree) -> None:
             return False
         return min(scalp.records_total, swing.records_total) > 300 and postgres.records_total > RECORDS_A_DAY
 
-    until(enough, "too little is collected", tree.log, deadline_s=40)
+    until(enough, "too little is collected", tree.log)
     assert tree.stop() == 0, tree.log()
 
 
@@ -64,7 +65,6 @@ def sealed_by_the_tree(tree: LoopbackTree, days: list[DayNumber]) -> None:
         lambda: all(read_manifest(path, day).complete for day, path in manifests.items()),
         "the days are not sealed",
         tree.log,
-        deadline_s=60,
     )
     assert tree.stop() == 0, tree.log()
 
@@ -90,7 +90,7 @@ def sealed_hashes(tree: LoopbackTree, days: list[DayNumber]) -> dict[str, str]:
 def on_pc(tool: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run the PC's program as plain Python would."""
     command = [sys.executable, "-I", "-S", str(tool), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def lines(directory: Path, cut: bool) -> Path:

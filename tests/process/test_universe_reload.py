@@ -18,9 +18,10 @@ from observer_core.services.assignment import read_assignment
 from observer_core.services.universe_files import Outcome, newest_universe, read_outcome
 from supervisor.demo_run import DemoRun
 from tests.fixtures.journals import wait_until
+from tests.fixtures.patience import PATIENCE_S, slowness
 from tests.fixtures.universe_files import broken_files, config_text, save_by_rename
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.process
 
 ADDED, REMOVED = 50, 30
 FIRST_RECORD_LIMIT_S = 5.0
@@ -79,7 +80,7 @@ def observerctl(run: DemoRun, *arguments: str) -> str:
         "OBSERVER_RUN_DIR": str(paths.run),
     }
     command = [sys.executable, "-m", "observer_core.cli.observerctl", "universe", *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -103,6 +104,7 @@ def test_a_pinned_symbol_takes_a_place_in_the_open_stream(run: DemoRun) -> None:
     wanted = next(symbol for symbol in hottest(universe) if symbol not in held)
     lives_before = lives(run)
 
+    slow = slowness()
     asked_ns = SystemClock().now_ns()
     printed = observerctl(run, "pin", wanted, "--reason", "the test wants it", "--operator", "lee")
     assert f"pin {wanted} by lee: the test wants it" in printed
@@ -110,7 +112,7 @@ def test_a_pinned_symbol_takes_a_place_in_the_open_stream(run: DemoRun) -> None:
     wait_until(lambda: first_trade_ns(run.paths.data, wanted) is not None, f"a trade of {wanted}")
     first_ns = first_trade_ns(run.paths.data, wanted)
     assert first_ns is not None
-    assert (first_ns - asked_ns) / NS_PER_S <= FIRST_RECORD_LIMIT_S
+    assert (first_ns - asked_ns) / NS_PER_S <= FIRST_RECORD_LIMIT_S * max(slow, slowness())
     shown = json.loads(observerctl(run, "show", "--json"))
     assert shown["rules"]["pins"] == [wanted]
     assert shown["streams"]["scalp-0"][0] == wanted
@@ -132,6 +134,7 @@ def test_fifty_more_and_thirty_less_while_everything_runs(run: DemoRun) -> None:
     lives_before = lives(run)
     removed = [member.code for member in before.members[:: 1900 // REMOVED]][:REMOVED]
 
+    slow = slowness()
     # The rule keeps 1,900: what is excluded makes room, so the top grows by what is to be added.
     saved_ns = save_by_rename(run.paths.universe_config, config_text(top=1900 - REMOVED + ADDED, exclude=removed))
     applied = outcome_of(run, "applied", "universe reload")
@@ -143,7 +146,7 @@ def test_fifty_more_and_thirty_less_while_everything_runs(run: DemoRun) -> None:
 
     wait_until(lambda: len(first_records(run.paths.data, set(plan.added))) == ADDED, "first records of new symbols")
     slowest_s = (max(first_records(run.paths.data, set(plan.added)).values()) - saved_ns) / NS_PER_S
-    assert slowest_s <= FIRST_RECORD_LIMIT_S
+    assert slowest_s <= FIRST_RECORD_LIMIT_S * max(slow, slowness())
     assert lives(run) == lives_before
 
     in_force = (run.paths.state / "assignment.json").read_bytes()
