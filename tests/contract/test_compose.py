@@ -24,6 +24,7 @@ from tests.fixtures.deployment import (
     single,
     template_values,
 )
+from tests.fixtures.patience import PATIENCE_S
 
 SERVICES: dict[str, dict[str, Any]] = compose()["services"]
 OBSERVER = SERVICES["observer"]
@@ -204,7 +205,7 @@ def _resolve(**variables: str) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=False,
     )
 

@@ -19,6 +19,7 @@ from observer_core.kis.simulator.cli import main
 from observer_core.kis.simulator.faults import Actions, FaultBoard
 from observer_core.kis.simulator.knobs import Knobs, knob_descriptions
 from observer_core.kis.simulator.rest_endpoints import ENDPOINTS
+from tests.fixtures.patience import PATIENCE_S
 from tests.fixtures.simulated_exchange import issue_approval, next_records, registration
 
 COMMAND = [sys.executable, "-m", "observer_core.kis.simulator", "--symbols", "40"]
@@ -52,7 +53,7 @@ def simulator(*arguments: str) -> Iterator[dict[str, str]]:
             yield json.loads(process.stdout.readline())
         finally:
             process.terminate()
-            assert process.wait(timeout=10) == 0
+            assert process.wait(timeout=PATIENCE_S) == 0
 
 
 def option(name: str, value: Any) -> list[str]:
@@ -153,7 +154,7 @@ def test_a_compressed_day_goes_through_its_phases(tmp_path: Path) -> None:
                     received.extend(await next_records(ws, "H0STCNT0"))
 
             reading = asyncio.create_task(read())
-            async with asyncio.timeout(40):
+            async with asyncio.timeout(PATIENCE_S):
                 while "after_market" not in phases or phases[-1] != "closed":
                     phase = (await control.get("/stats")).json()["phase"]
                     if not phases or phases[-1] != phase:

@@ -8,6 +8,7 @@ import pytest
 
 from observer_core.http.metrics import exposition
 from observer_core.view import BackupView, BudgetRow, DiskRow, GapView, SystemView, TaskRow, WriterRow
+from tests.fixtures.patience import PATIENCE_S
 from tests.fixtures.views import NOW_NS, at, blank_view, row
 
 WRITER = WriterRow(
@@ -96,7 +97,7 @@ def test_promtool_finds_nothing_to_say() -> None:
         [promtool, "check", "metrics"],
         input=exposition(full_view(), at(1)),
         capture_output=True,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")

@@ -9,6 +9,7 @@ import pytest
 
 from observer_core.sinks.postgres_errors import Verdict, judge
 from observer_core.sinks.postgres_load import verdict_of
+from tests.fixtures.patience import PATIENCE_S
 
 
 @pytest.mark.parametrize(
@@ -48,5 +49,7 @@ def test_values_the_client_refuses_blame_the_row_and_a_lost_connection_does_not(
 
 def test_the_writer_carries_no_migration_library() -> None:
     program = "import sys, observer_core.sinks.postgres, observer_core.sinks.embedded; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=PATIENCE_S
+    )
     assert {"alembic", "sqlalchemy"} & set(done.stdout.split()) == set()
