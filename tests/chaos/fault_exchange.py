@@ -84,6 +84,6 @@ def revoked(system: ChaosSystem, _random: Random) -> None:
         raise SkippedError("no token has been issued yet")
     token = json.loads(files[0].read_bytes())["access_token"]
     try:
-        httpx.post(f"{system.rest_url}/oauth2/revokeP", json={"token": token}, timeout=5)
+        httpx.post(f"{system.rest_url}/oauth2/revokeP", json={"token": token}, timeout=60)
     except httpx.HTTPError as error:
         raise SkippedError(f"the exchange cannot be asked now: {error}") from error

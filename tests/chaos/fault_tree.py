@@ -8,6 +8,7 @@ from tests.chaos import processes
 from tests.chaos.fault_stops import HUNG_PATIENCE_S, pid_of
 from tests.chaos.faults import SkippedError, fault
 from tests.chaos.system import ChaosSystem
+from tests.fixtures.patience import slowness
 
 ORPHANS_GONE_WITHIN_S = 2.0
 
@@ -15,10 +16,11 @@ ORPHANS_GONE_WITHIN_S = 2.0
 @fault("kill -9 supervisor", alone=True)
 def killed(system: ChaosSystem, _random: Random) -> None:
     """Kill the supervisor; its children must be gone within 2 s; start it again on the same directory."""
+    limit_s = ORPHANS_GONE_WITHIN_S * slowness()
     children = system.kill_supervisor()
     begun_ns = system.monotonic_ns()
     while left := [pid for pid in children if processes.is_alive(pid)]:
-        if system.seconds_since(begun_ns) > ORPHANS_GONE_WITHIN_S:
+        if system.seconds_since(begun_ns) > limit_s:
             raise TimeoutError(f"children outlive their supervisor: {left}")
         system.sleep(0.02)
     system.start()

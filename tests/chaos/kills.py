@@ -35,6 +35,22 @@ def rows_of(run: DemoRun, kinds: tuple[str, ...] = KINDS) -> list[ProcessRow]:
     return [row for row in view.processes if row.kind in kinds] if view else []
 
 
+def row_of(run: DemoRun, name: str) -> ProcessRow:
+    """Return the row of one process, as soon as the hub tells it.
+
+    Raises:
+        TimeoutError: it does not.
+    """
+    clock = SystemClock()
+    begun_ns = clock.monotonic_ns()
+    while (clock.monotonic_ns() - begun_ns) / NS_PER_S < RECOVERY_PATIENCE_S:
+        found = next((row for row in rows_of(run) if row.name == name and row.pid is not None), None)
+        if found is not None:
+            return found
+        run.wait(0.05)
+    raise TimeoutError(f"no row of {name}")
+
+
 def kill_and_await(run: DemoRun, row: ProcessRow) -> Kill:
     """Send SIGKILL to a process and wait until the supervisor runs another one in its place.
 

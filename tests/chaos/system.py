@@ -24,8 +24,8 @@ from tests.chaos import processes
 from tests.fixtures.fault_proxy import FaultProxy
 
 SOCKET_NAME = ".s.PGSQL.5432"
-CONTROL_TIMEOUT_S = 5.0
-EXCHANGE_PATIENCE_S = 15.0
+CONTROL_TIMEOUT_S = 60.0
+EXCHANGE_PATIENCE_S = 60.0
 SHARDS = frozenset({"swing", "scalp"})
 
 

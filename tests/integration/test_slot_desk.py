@@ -1,6 +1,5 @@
 """Candidates over real sockets into the slots of two appkeys; every one is in a slot or in a journalled ledger."""
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from observer_core.services.slot_desk import SlotDesk
 from observer_core.settings import Settings, load_settings
 from observer_core.slot_messages import Candidate
 from tests.fixtures.hub import short_directory
+from tests.fixtures.journals import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -98,24 +98,30 @@ def desks(settings: Settings) -> Iterator[list[Desk]]:
         one.kill()
 
 
+def hears(one: Desk, sender: CandidateSender) -> bool:
+    sender.send([])
+    assert one.desk._receiver is not None
+    return bool(one.desk._receiver._socket.poll(20))
+
+
 def propose(settings: Settings, candidates: list[Candidate], desks: list[Desk], expected: int) -> None:
     """Send candidates as a sweeping shard does, and let the desks decide until they have decided about all."""
     endpoints = [settings.paths.candidate_endpoint(shard) for shard in streaming_shards(settings)]
     sender = CandidateSender("swing-0", endpoints, desks[0].shard.bus_context)
-    deadline_ns = CLOCK.monotonic_ns() + 20 * NS_PER_S
     try:
-        # What is sent before the connection stands is dropped, as documented; it stands when both sides looked.
-        for _ in range(30):
-            for one in desks:
-                one.desk.decide(one.mitigation)
-            time.sleep(0.01)
+        # What is sent before the connection stands is dropped, as documented; it stands when an empty word arrives.
+        for one in desks:
+            one.desk.decide(one.mitigation)
+            wait_until(lambda: hears(one, sender), "the desk hears the shard")  # noqa: B023 - used within the turn
         for start in range(0, len(candidates), 30):
             sender.send(candidates[start : start + 30])
-        while sum(one.desk._candidates_total for one in desks) < expected:
-            assert CLOCK.monotonic_ns() < deadline_ns
+
+        def all_decided() -> bool:
             for one in desks:
                 one.desk.decide(one.mitigation)
-            time.sleep(0.01)
+            return sum(one.desk._candidates_total for one in desks) >= expected
+
+        wait_until(all_decided, "the desks have decided about all")
     finally:
         sender.close()
 

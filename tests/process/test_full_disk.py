@@ -18,7 +18,7 @@ from observer_core.view import DiskRow, ProcessRow, SystemView, WriterRow
 from supervisor.demo import DATABASE_DIRECTORY
 from supervisor.demo_run import DemoRun
 from tests.chaos.control import drop_one_record
-from tests.chaos.kills import kill_and_await, rows_of
+from tests.chaos.kills import kill_and_await, row_of
 from tests.fixtures.patience import PATIENCE_S, slowness
 from tests.fixtures.small_volumes import Volume, mounted_all
 
@@ -177,7 +177,7 @@ def test_a_full_archive_volume_holds_up_the_archive_only(start: Callable[..., Wa
     # The volumes that hold no data: nothing at all is lost, and a killed shard comes back.
     for name in ("logs", "tokens", "run"):
         watched.volumes[name].fill()
-    swing = next(row for row in rows_of(watched.run) if row.name == "swing-0")
+    swing = row_of(watched.run, "swing-0")
     assert kill_and_await(watched.run, swing).recovery_s < 10 * slowness()
     view = watched.until(lambda view: disk(view, watched.volumes["logs"]).level == "drop", "full logs are shown")
     view = watched.until(grows_beyond(collected(view)), "collection goes on")
@@ -211,7 +211,7 @@ def test_a_full_data_volume_and_a_shard_that_starts_on_it(start: Callable[..., W
     watched.until(lambda view: all(row.open_gaps for row in shards(view)), "every shard has a gap open")
     # With the reserve gone as well, a shard that begins anew cannot claim its epoch.
     data.fill()
-    swing = next(row for row in rows_of(watched.run) if row.name == "swing-0")
+    swing = row_of(watched.run, "swing-0")
     kill_and_await_start(watched, swing)
     watched.run.wait(2.0)
     data.free()

@@ -15,7 +15,8 @@ from observer_core.sinks.bar_rows import TABLES
 from observer_core.sinks.replay_sources import Range, journal_source
 from supervisor.demo_run import DemoRun
 from tests.chaos.control import drop_one_record
-from tests.chaos.kills import kill_and_await, rows_of
+from tests.chaos.kills import kill_and_await, row_of
+from tests.fixtures.journals import wait_until
 from tests.fixtures.patience import slowness
 from tests.fixtures.postgres import query
 
@@ -62,12 +63,11 @@ def check_bars(run: DemoRun, begun_ns: int) -> None:
 
 
 def wait_live(demo: DemoRun) -> None:
-    for _ in range(300):
+    def live() -> bool:
         view = demo.view()
-        if view is not None and view.writers and all(writer.state == "live" for writer in view.writers):
-            return
-        demo.wait(0.2)
-    raise AssertionError("the writers do not become live")
+        return view is not None and bool(view.writers) and all(writer.state == "live" for writer in view.writers)
+
+    wait_until(live, "the writers become live")
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_kills_one_after_the_other_under_load(run: DemoRun) -> None:
     begun_ns = SystemClock().now_ns() - 600 * NS_PER_S
     for victim in VICTIMS:
         run.wait(UNDER_LOAD_S)
-        row = next(row for row in rows_of(run) if row.name == victim)
+        row = row_of(run, victim)
         kill = kill_and_await(run, row)
         assert kill.recovery_s < RECOVERY_LIMIT_S * slowness()
     run.wait(UNDER_LOAD_S)

@@ -18,7 +18,7 @@ from observer_core.services.universe_files import newest_universe
 from observer_core.sinks.embedded import embedded_dsn
 from supervisor.demo import database_socket_directory
 from supervisor.demo_run import DemoRun
-from tests.chaos.kills import kill_and_await, rows_of
+from tests.chaos.kills import kill_and_await, row_of
 from tests.fixtures.patience import PATIENCE_S
 from tests.fixtures.universe_files import save_by_rename
 
@@ -168,7 +168,7 @@ def test_a_surge_takes_a_slot_and_losers_are_in_the_ledger(run: DemoRun) -> None
 
     # Killed: the next life holds the very same slots, with the same dwells.
     held = _held(run)
-    kill_and_await(run, next(row for row in rows_of(run) if row.name == SCALP))
+    kill_and_await(run, row_of(run, SCALP))
     _until(run, lambda: len(_events(run, "slots_held")) == 2, "the next life does not say its slots")
     assert _events(run, "slots_held")[1].rpartition(": ")[2].split() == list(_symbols(held))
     assert _held(run).holders == held.holders

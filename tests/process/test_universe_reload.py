@@ -64,6 +64,7 @@ def outcome_of(run: DemoRun, state: str, text: str = "") -> Outcome:
 
 def lives(run: DemoRun) -> dict[str, tuple[int | None, int]]:
     """Return process → pid and restarts."""
+    wait_until(lambda: run.view() is not None, "the hub answers")
     view = run.view()
     assert view is not None
     return {row.name: (row.pid, row.restarts) for row in view.processes}
