@@ -24,7 +24,6 @@ from tests.fixtures.deployment import (
     single,
     template_values,
 )
-from tests.fixtures.patience import PATIENCE_S
 
 SERVICES: dict[str, dict[str, Any]] = compose()["services"]
 OBSERVER = SERVICES["observer"]
@@ -205,7 +204,7 @@ def _resolve(**variables: str) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=PATIENCE_S,
+        timeout=60,
         check=False,
     )
 

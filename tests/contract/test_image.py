@@ -27,7 +27,6 @@ from tests.fixtures.deployment import (
     pyproject,
     single,
 )
-from tests.fixtures.patience import PATIENCE_S
 
 DEFAULTS = {variable.name: variable.default for variable in VARIABLES}
 PACKAGES: list[str] = pyproject()["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
@@ -209,9 +208,7 @@ def _health(port: int) -> int:
     command: list[str] = json.loads(single("HEALTHCHECK").partition("CMD")[2])
     assert command[0] == "python"
     environment = {"OBSERVER_HTTP_PORT": str(port), "http_proxy": "http://127.0.0.1:9"}
-    run = subprocess.run(
-        [sys.executable, *command[1:]], env=environment, capture_output=True, timeout=PATIENCE_S, check=False
-    )
+    run = subprocess.run([sys.executable, *command[1:]], env=environment, capture_output=True, timeout=60, check=False)
     return run.returncode
 
 

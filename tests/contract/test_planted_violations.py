@@ -95,7 +95,7 @@ def contract(tree: Path, *files: str) -> "subprocess.CompletedProcess[str]":
         cwd=tree,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=280,
         check=False,
     )
 
