@@ -122,7 +122,7 @@ def test_status_is_sent_from_a_thread_of_its_own_until_stopped(tmp_path: Path) -
 
     reporter = StatusReporter(endpoint, 0.02, snapshot)
     reporter.start()
-    assert hub.poll(PATIENCE_S * 1_000)
+    assert hub.poll(int(PATIENCE_S * 1_000))
     status = decode_status(hub.recv())
     assert status.name == "x"
     reporter.stop()

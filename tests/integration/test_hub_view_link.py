@@ -339,9 +339,9 @@ def test_every_delta_of_a_hub_leads_from_its_view_to_its_next_view(directory: Pa
         with HubProcess(directory) as hub:
             deltas.connect(hub.paths.publish_endpoint)
             hub.tell(tree_of(process_report("swing-0")))
-            assert deltas.poll(PATIENCE_S * 1_000)
+            assert deltas.poll(int(PATIENCE_S * 1_000))
             view = hub.view_when(lambda view: view.supervisor_pid is not None, "the tree")
-            while view.seq < hub.view().seq + 4 and deltas.poll(PATIENCE_S * 1_000):
+            while view.seq < hub.view().seq + 4 and deltas.poll(int(PATIENCE_S * 1_000)):
                 delta = decode_delta(deltas.recv_multipart()[1])
                 if delta.seq <= view.seq:
                     continue

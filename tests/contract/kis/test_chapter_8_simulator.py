@@ -20,7 +20,7 @@ from observer_core.kis.simulator.faults import Actions, FaultBoard
 from observer_core.kis.simulator.knobs import Knobs, knob_descriptions
 from observer_core.kis.simulator.rest_endpoints import ENDPOINTS
 from tests.fixtures.patience import PATIENCE_S
-from tests.fixtures.simulated_exchange import issue_approval, next_records, registration
+from tests.fixtures.simulated_exchange import issue_approval, next_control, next_records, registration
 
 COMMAND = [sys.executable, "-m", "observer_core.kis.simulator", "--symbols", "40"]
 
@@ -148,6 +148,10 @@ def test_a_compressed_day_goes_through_its_phases(tmp_path: Path) -> None:
             key = await issue_approval(client)
             for code in ("005930", "000660"):
                 await ws.send(registration(key, "H0STCNT0", code))
+                await next_control(ws)
+            phases.append((await control.get("/stats")).json()["phase"])
+            # Only now: a day that passes in seconds does not wait for who is slow to register.
+            (await control.post("/faults", json={"speed": 8000.0})).raise_for_status()
 
             async def read() -> None:
                 while True:
@@ -163,7 +167,7 @@ def test_a_compressed_day_goes_through_its_phases(tmp_path: Path) -> None:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
 
-    arguments = ("--clock", "2026-11-20T08:31:00", "--speed", "8000", "--activity", "0.01", "--ledger", str(ledger))
+    arguments = ("--clock", "2026-11-20T08:31:00", "--speed", "0.5", "--activity", "0.01", "--ledger", str(ledger))
     with simulator(*arguments, "--silence-limit-s", "1000000") as urls:
         asyncio.run(follow(urls))
     # The short phases between may fall between two looks; chapter 7 has them.
