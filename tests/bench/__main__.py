@@ -36,6 +36,8 @@ GROUPS = {
     "rest": "installation:rest",
     "session": "installation:session",
     "growth": "installation:growth",
+    "appkeys": "installation:appkeys",
+    "lasting": "installation:lasting",
     "console": "console:console",
 }
 """Name → module:function below this package; a module that is not there yet is passed over."""

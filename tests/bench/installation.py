@@ -26,6 +26,10 @@ SESSION_ACTIVITY = 7.0
 """Factor on the simulated trades: about 2,000 a second over 41 symbols."""
 FULL_ACTIVITY = 60.0
 """About 17,000 a second, several times what 41 registrations bring at the opening."""
+CALLS_PER_APPKEY_S = 4.0
+"""Ten appkeys, their exchange and the bench fit two cores."""
+WARM_UP_S = 60.0
+LASTING_S = 600.0
 
 
 def start(directory: Path, runs: int) -> list[Figure]:
@@ -122,6 +126,62 @@ def growth(directory: Path, runs: int) -> list[Figure]:
     ratio = figures[1].value / figures[0].value
     figures.append(Figure(name="cost of 40 times the symbols, per quote", unit="times", values=(ratio,), target=1.05))
     return figures
+
+
+def appkeys(directory: Path, runs: int) -> list[Figure]:
+    """Measure what all processes cost with one and with ten appkeys, each with a budget and a stream of its own."""
+    figures = []
+    for count in (1, 10):
+        environment = {f"KIS_APP_KEY_{number}": f"{number:k>36}" for number in range(2, count + 1)}
+        environment |= {f"KIS_APP_SECRET_{number}": "s" * 180 for number in range(2, count + 1)}
+        plan: dict[str, Any] = {"rest_limit_per_s": CALLS_PER_APPKEY_S, "environment": environment}
+        with _tree(directory / f"appkeys-{count}", **plan) as tree:
+            tree.collecting(SHARDS)
+            until(lambda tree=tree, count=count: _streams(tree) == count, "not every stream is open", tree.log)  # type: ignore[misc]
+            time.sleep(SETTLE_S)
+            before, begun_s = _records(tree), moment()
+            busy = tuple(_busy_percent(tree, MEASURE_S / 2) for _ in range(runs))
+            after, took_s = _records(tree), moment() - begun_s
+            rates = ", ".join(f"{kind} {(after[kind] - before[kind]) / took_s:,.0f} rec/s" for kind in after)
+            memory_mb, _ = _memory(tree)
+            tree.stop()
+        name = f"processor, {count} appkeys of {CALLS_PER_APPKEY_S:.0f} calls/s"
+        figures.append(Figure(name=name, unit="% core", values=busy, note=f"{rates}; {memory_mb:.0f} MB PSS"))
+    ratio = figures[1].value / figures[0].value
+    figures.append(Figure(name="cost of ten times the appkeys", unit="times", values=(ratio,), target=10.5))
+    return figures
+
+
+def lasting(directory: Path, runs: int) -> list[Figure]:
+    """Measure how memory grows while more records than a day brings go through at full rate."""
+    del runs
+    with _tree(directory, exchange=("--activity", str(FULL_ACTIVITY))) as tree:
+        tree.collecting(SHARDS)
+        time.sleep(WARM_UP_S)
+        before, records = _memory(tree)[0], sum(_records(tree).values())
+        end_s = moment() + LASTING_S
+        samples = []
+        while moment() < end_s:
+            time.sleep(MEASURE_S)
+            samples.append(_memory(tree)[0])
+        records = sum(_records(tree).values()) - records
+        whole, parts = _memory(tree)
+        tree.stop()
+    note = f"{records:,} records in {LASTING_S:.0f} s; {parts}"
+    return [
+        Figure(
+            name="memory of the whole, after minutes at full rate",
+            unit="MB PSS",
+            values=(whole,),
+            target=180.0,
+            note=note,
+        ),
+        Figure(name="growth of it since the first minute", unit="MB PSS", values=(max(samples[-3:]) - before,)),
+    ]
+
+
+def _streams(tree: LoopbackTree) -> int:
+    return sum(tree.stats()["sessions_now"].values())
 
 
 def _cost_us(tree: LoopbackTree) -> float:
