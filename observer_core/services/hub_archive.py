@@ -87,8 +87,8 @@ class SystemArchive(Generic[Line]):
 
         Files that vanish or cannot be read are passed over; a line that is not complete yet waits for the next call.
         """
-        begins_ns = self._read_until_ns if self._read_until_ns is not None else kst_midnight_ns(kst_day(now_ns))
-        # The hour before, too: a writer that catches up still appends to it.
+        begins_ns = kst_midnight_ns(kst_day(now_ns if self._read_until_ns is None else self._read_until_ns))
+        # All of the day, and the hour before: a writer that was down for hours still appends there.
         directories = _hour_directories(begins_ns - HOUR_NS, now_ns)
         self._read_until_ns = now_ns
         found: list[Line] = []

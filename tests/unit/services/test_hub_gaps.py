@@ -133,3 +133,24 @@ def test_a_hub_reads_gaps_and_events_in_their_order_and_nothing_else(tmp_path: P
     assert isinstance(gap_line, GapLine)
     assert gap_line.gap_id == "a"
     assert found == Event(at_ns=5, name="universe_refused", severity="error", subject="u", text="7")
+
+
+def test_what_a_writer_brings_hours_late_is_read_nevertheless(tmp_path: Path) -> None:
+    day = tmp_path / "system/2026/11/20"
+    archive = GapArchive(tmp_path)
+    assert ids(archive, 12) == []
+    (day / "09").mkdir(parents=True)
+    (day / "09" / "swing-0.jsonl").write_text(archived("a"))
+    assert ids(archive, 12.1) == ["a"]
+    assert ids(archive, 12.2) == []
+    with (day / "09" / "swing-0.jsonl").open("a") as file:
+        file.write(archived("b"))
+    assert ids(archive, 12.3) == ["b"]
+    (day / "10").mkdir()
+    (day / "10" / "swing-0.jsonl.zst").write_bytes(zstandard.compress(archived("c").encode()))
+    assert ids(archive, 23.9) == ["c"]
+    # Of the day before, as long as it is the day of the last look.
+    (day / "22").mkdir()
+    (day / "22" / "swing-0.jsonl").write_text(archived("d"))
+    assert ids(archive, 24.1) == ["d"]
+    assert ids(archive, 24.2) == []
