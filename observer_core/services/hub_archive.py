@@ -18,7 +18,6 @@ from observer_core.messages import Event, Track
 logger = logging.getLogger(__name__)
 
 _READ_BYTES = 4 * 1024 * 1024
-_ALL_OF_IT = -1
 _ANY_SHARD = ShardName("any")
 
 
@@ -71,6 +70,7 @@ class SystemArchive(Generic[Line]):
         self._archive = archive
         self._make_pick = make_pick
         self._offsets: dict[Path, int] = {}
+        """How far a live file was read, and how long a sealed one was when it was."""
         self._read_until_ns: int | None = None
         self._behind = False
         """Whether a file has more than one reading takes."""
@@ -102,9 +102,9 @@ class SystemArchive(Generic[Line]):
                 self._behind |= offsets[path] - before > _READ_BYTES // 2
                 found += pick(lines)
             for path in sorted((self._archive / directory).glob(f"*{SEALED_SUFFIX}")):
-                offsets[path] = _ALL_OF_IT
-                if path not in self._offsets:
-                    # Also when its live form was read in part: the fold takes a record twice without harm.
+                offsets[path] = _size(path)
+                if offsets[path] != self._offsets.get(path):
+                    # Also when it was read in part, live or before it grew: the fold takes a record twice without harm.
                     found += _sealed_lines(path, pick)
         self._offsets = offsets
         return found
@@ -177,6 +177,13 @@ def _read_lines(path: Path, offset: int) -> tuple[list[bytes], int]:
         return [], offset
     end = data.rfind(b"\n") + 1
     return data[:end].splitlines(), offset + end
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _sealed_lines(path: Path, pick: Pick[Line]) -> list[Line]:

@@ -52,6 +52,8 @@ class CompletenessBook:
         self._archive = GapArchive(paths.data)
         self._day = DayNumber(0)
         self._gaps: dict[str, GapLine] = {}
+        self._ended: set[str] = set()
+        """Gaps of the day before: what opened them may be read again."""
         self._shared: dict[tuple[str, ...], tuple[str, ...]] = {}
         """Equal lists of symbols as one object, over all readings."""
         self._past: dict[DayNumber, tuple[int, DayShare]] = {}
@@ -85,11 +87,13 @@ class CompletenessBook:
         day = kst_day(now_ns)
         if day != self._day:
             self._day = day
+            self._ended = {gap_id for gap_id, gap in self._gaps.items() if gap.until_ns is not None}
             self._gaps = {gap_id: gap for gap_id, gap in self._gaps.items() if gap.until_ns is None}
             self._shared = {gap.symbols: gap.symbols for gap in self._gaps.values()}
         lines = [
             replace(gap, symbols=self._shared.setdefault(gap.symbols, gap.symbols))
             for gap in self._archive.read_all(now_ns)
+            if gap.until_ns is not None or gap.gap_id not in self._ended
         ]
         self._gaps = newest_gaps(lines, self._gaps)
 

@@ -30,6 +30,8 @@ class GapBook:
         self._day = 0
         self._today: set[str] = set()
         self._closed: set[str] = set()
+        self._closed_before: set[str] = set()
+        """On the day before: what opened them may be read again."""
         self._open: dict[str, int] = {}
         """Since when."""
         self._severities: dict[str, str] = {}
@@ -54,7 +56,7 @@ class GapBook:
                 self._severities[gap.gap_id] = severity_of(gap.from_ns, gap.until_ns).value
                 if gap.reason == GapReason.CONTINUITY:
                     self._missed[gap.gap_id] = gap.symbols[0] if gap.symbols else "", gap.missed_volume or 0
-        elif gap.gap_id not in self._closed:
+        elif gap.gap_id not in self._closed and gap.gap_id not in self._closed_before:
             self._open[gap.gap_id] = gap.from_ns
         else:
             return
@@ -154,7 +156,7 @@ class GapBook:
         self._day = day
         self._today = set(self._open)
         self._rows = {gap_id: row for gap_id, row in self._rows.items() if gap_id in self._open}
-        self._closed = set()
+        self._closed_before, self._closed = self._closed, set()
         self._severities.clear()
         self._missed.clear()
 

@@ -144,3 +144,15 @@ def test_whoever_reads_once_reads_large_files_to_their_ends(today: Today) -> Non
     now_ns = today.clock.wall_ns
     assert [gap.gap_id for gap in GapArchive(today.root).read(now_ns)] == ["swing-0-1-1"]
     assert [gap.gap_id for gap in GapArchive(today.root).read_all(now_ns)] == ["swing-0-1-1", "swing-0-1-2"]
+
+
+def test_an_old_opening_that_is_read_on_the_next_day_costs_nothing(tmp_path: Path) -> None:
+    today = Today(tmp_path)
+    opened = today.gap("swing-0-1-1", 60, None, SWEPT)
+    today.say(opened)
+    today.measured()
+    today.say(replace(opened, until_ns=opened.from_ns + NS_PER_S))
+    today.measured()
+    today.clock.advance(86_400)
+    today.say(opened)  # as a file that was sealed meanwhile tells it again
+    assert {share.percent for share in today.measured().tracks if share.track == Track.SWING} <= {None, 100.0}

@@ -154,3 +154,24 @@ def test_what_a_writer_brings_hours_late_is_read_nevertheless(tmp_path: Path) ->
     (day / "22" / "swing-0.jsonl").write_text(archived("d"))
     assert ids(archive, 24.1) == ["d"]
     assert ids(archive, 24.2) == []
+
+
+def test_a_sealed_file_that_grew_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "system/2026/11/20/10/swing-0.jsonl.zst"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(zstandard.compress(archived("a").encode()))
+    archive = GapArchive(tmp_path)
+    assert ids(archive, 12) == ["a"]
+    path.write_bytes(path.read_bytes() + zstandard.compress(archived("b").encode()))
+    assert ids(archive, 12.1) == ["a", "b"]
+    assert ids(archive, 12.2) == []
+
+
+def test_an_old_opening_that_is_read_after_midnight_opens_nothing(tmp_path: Path) -> None:
+    book = GapBook()
+    book.add(gap("a", 22.9), DAY_NS + 23 * HOUR_NS)
+    book.add(gap("a", 22.9, 23), DAY_NS + 23 * HOUR_NS)
+    after_ns = DAY_NS + 24 * HOUR_NS + 1
+    assert book.view(after_ns).open == 0
+    book.add(gap("a", 22.9), after_ns)
+    assert book.view(after_ns).open == 0
