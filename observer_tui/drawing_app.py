@@ -16,7 +16,8 @@ from textual.timer import Timer
 
 from observer_core.clock import NS_PER_S, Clock
 from observer_core.errors import LinkError
-from observer_core.view import GetHistory, Question, SystemView
+from observer_core.questions import GetHistory, Question
+from observer_core.view import SystemView
 from observer_tui.feed import Feed, LinkState
 from observer_tui.frame import Frame
 from observer_tui.glyphs import ASCII, BLOCKS

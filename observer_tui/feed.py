@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from observer_core.view import Answer, Question, SystemView
+from observer_core.questions import Answer, Question
+from observer_core.view import SystemView
 from observer_tui.meters import Meters
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from observer_core.clock import NS_PER_S
 from observer_core.details import AuditTail, GapList, LogTail, SymbolDetail
-from observer_core.view import Answer, GetAudit, GetGaps, GetLog, GetSymbol, GetSymbols, Question
+from observer_core.questions import Answer, GetAudit, GetGaps, GetLog, GetSymbol, GetSymbols, Question
 from observer_tui.symbols import SymbolTable
 from observer_tui.ui_state import Page, UiState
 

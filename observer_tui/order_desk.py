@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from observer_core.errors import LinkError
+from observer_core.questions import AcquireLease, Command
 from observer_core.tree_messages import TicketUpdate
-from observer_core.view import AcquireLease, Command, SystemView
+from observer_core.view import SystemView
 from observer_tui.feed import Feed
 from observer_tui.lines import Role
 from observer_tui.orders import PlannedOrder

@@ -10,7 +10,8 @@ import msgspec
 from observer_core.bus.request import new_request_id
 from observer_core.clock import NS_PER_S, Clock
 from observer_core.errors import LinkError
-from observer_core.view import GetHistory, SystemView
+from observer_core.questions import GetHistory
+from observer_core.view import SystemView
 from observer_tui.conditions import Condition, condition_of, tally, verdict_of
 from observer_tui.feed import Feed, LinkFacts
 from observer_tui.meters import COLLECTING_KINDS, Meters

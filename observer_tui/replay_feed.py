@@ -9,7 +9,8 @@ from observer_core.chronicle.reader import RecordedDay
 from observer_core.clock import Clock
 from observer_core.errors import LinkError
 from observer_core.ids import DayNumber
-from observer_core.view import Answer, Question, SystemView
+from observer_core.questions import Answer, Question
+from observer_core.view import SystemView
 from observer_tui.feed import LinkFacts, LinkState
 from observer_tui.meters import Meters
 from observer_tui.player import Player, ReplayClock

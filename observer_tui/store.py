@@ -7,7 +7,8 @@ from copy import deepcopy
 from dataclasses import dataclass
 
 from observer_core.details import RateHistory
-from observer_core.view import Answer, SystemView
+from observer_core.questions import Answer
+from observer_core.view import SystemView
 from observer_tui.conditions import is_stale, verdict_of
 from observer_tui.feed import LinkFacts, LinkState
 from observer_tui.frame import Frame, rows_of

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 
 from observer_core.bus.view_link import ViewLink
-from observer_core.view import Answer, Question, SystemView
+from observer_core.questions import Answer, Question
+from observer_core.view import SystemView
 from observer_tui.feed import LinkFacts, LinkState
 
 

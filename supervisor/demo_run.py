@@ -20,9 +20,10 @@ from observer_core.bus.request import Requester, new_request_id
 from observer_core.clock import NS_PER_S, SystemClock
 from observer_core.errors import ConfigError, LinkError
 from observer_core.paths import Paths
+from observer_core.questions import GetView
 from observer_core.settings import Secret
 from observer_core.sinks.embedded import STOP_SIGNAL, deadline_in, embedded_dsn, wait_ready
-from observer_core.view import GetView, SystemView
+from observer_core.view import SystemView
 from supervisor.demo import LEDGER_FILE, database_command, database_socket_directory, own_directory
 
 STOP_PATIENCE_S = 30.0

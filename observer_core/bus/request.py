@@ -16,7 +16,7 @@ from observer_core.clock import NS_PER_MS, NS_PER_S, Clock
 from observer_core.errors import LinkError, MalformedMessage, VersionMismatch
 from observer_core.messages import encode
 from observer_core.paths import socket_path
-from observer_core.view import PROTOCOL_MAJOR, Answer, Question, decode_answer
+from observer_core.questions import PROTOCOL_MAJOR, Answer, Question, decode_answer
 
 HEARTBEAT_MS = 1_000
 """How often a link asks whether its peer still lives (ZMTP PING)."""

@@ -27,21 +27,17 @@ from observer_core.clock import NS_PER_S, Clock
 from observer_core.errors import LinkError, MalformedMessage, VersionMismatch
 from observer_core.messages import encode
 from observer_core.paths import Paths
-from observer_core.view import (
+from observer_core.questions import (
     PROTOCOL_MAJOR,
     PROTOCOL_MINOR,
     AcquireLease,
     Answer,
     Command,
-    Delta,
     GetView,
     Hello,
     Question,
-    SystemView,
-    apply,
-    decode_delta,
-    follows,
 )
+from observer_core.view import Delta, SystemView, apply, decode_delta, follows
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from observer_core.bus.request import Requester, new_request_id
 from observer_core.cli.exits import FAILED
 from observer_core.clock import SystemClock
 from observer_core.errors import ObserverError
+from observer_core.questions import GetView
 from observer_core.settings import load_client_settings
-from observer_core.view import GetView
 
 PROGRAM = "observerctl"
 _ASKED_BY_SHELL = "_OBSERVERCTL_COMPLETE"

@@ -12,7 +12,8 @@ from observer_core.bus.request import Requester, new_request_id
 from observer_core.clock import Clock
 from observer_core.errors import ConfigError, LinkError
 from observer_core.paths import Paths
-from observer_core.view import GetView, SystemView
+from observer_core.questions import GetView
+from observer_core.view import SystemView
 
 
 def data_paths(paths: Paths, clock: Clock) -> Paths:

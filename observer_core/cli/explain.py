@@ -21,13 +21,14 @@ from observer_core.market.listings import Listing
 from observer_core.messages import GapReason
 from observer_core.paths import Paths
 from observer_core.quality.backfill import MINUTE_NS
+from observer_core.questions import GetSymbol, GetView
 from observer_core.services.hub_archive import BackfillArchive, BackfillLine, GapArchive, GapLine
 from observer_core.services.symbol_completeness import completeness_by_files, newest_gaps
 from observer_core.services.symbol_owners import symbol_owners
 from observer_core.services.universe_files import cached_listings, newest_universe
 from observer_core.services.universe_listings import parse_listings
 from observer_core.settings import load_client_settings
-from observer_core.view import GetSymbol, GetView, SystemView
+from observer_core.view import SystemView
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,8 +17,9 @@ from observer_core.cli.exits import FAILED, exit_codes
 from observer_core.cli.output import duration, size, table
 from observer_core.clock import SystemClock, kst_datetime
 from observer_core.details import PINNED, STREAMED, SymbolRow, Why, symbol_rows
+from observer_core.questions import Answer, GetAudit, GetLog, GetSymbols, GetView, Question
 from observer_core.settings import load_client_settings
-from observer_core.view import Answer, GetAudit, GetLog, GetSymbols, GetView, Question, SystemView
+from observer_core.view import SystemView
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Contains = Annotated[str, typer.Option("--contains", help="Only lines with these words; !word turns it round.")]

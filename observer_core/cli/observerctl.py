@@ -37,9 +37,10 @@ from observer_core.cli.universe import app as universe
 from observer_core.clock import NS_PER_S, Clock, SystemClock
 from observer_core.errors import ConfigError, LinkError
 from observer_core.orders import Errand, Verb
+from observer_core.questions import AcquireLease, Answer, Command, GetTicket, GetView
 from observer_core.settings import ClientSettings, Secret, load_client_settings
 from observer_core.tree_messages import TicketUpdate
-from observer_core.view import AcquireLease, Answer, Command, GetTicket, GetView, SystemView
+from observer_core.view import SystemView
 
 _LEASE_S = 30
 _WATCH_S = 1.0

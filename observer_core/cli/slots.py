@@ -15,9 +15,10 @@ from observer_core.bus.request import Requester, new_request_id
 from observer_core.cli.exits import FAILED, exit_codes
 from observer_core.cli.output import duration, table
 from observer_core.clock import NS_PER_S, SystemClock, kst_datetime
+from observer_core.questions import GetView
 from observer_core.scalp.config import TEMPLATE, parse_scalp_config
 from observer_core.settings import load_client_settings
-from observer_core.view import GetView, SlotView
+from observer_core.view import SlotView
 
 LOSERS_SHOWN = 10
 

@@ -26,6 +26,7 @@ from observer_core.market.universe import Universe
 from observer_core.market.universe_config import TEMPLATE
 from observer_core.market.universe_plan import Plan, named
 from observer_core.paths import Paths
+from observer_core.questions import GetView
 from observer_core.services.assignment import Assignment, read_assignment
 from observer_core.services.universe_files import (
     Outcome,
@@ -37,7 +38,6 @@ from observer_core.services.universe_files import (
 )
 from observer_core.services.universe_rules import read_source
 from observer_core.settings import load_client_settings
-from observer_core.view import GetView
 
 if TYPE_CHECKING:
     from observer_core.services.universe_preview import Preview

@@ -27,6 +27,7 @@ from observer_core.market.sessions import Phase, phase_at
 from observer_core.messages import Event, ServiceStatus, decode_status, encode
 from observer_core.orders import Order
 from observer_core.pipes import FrameBuffer, read_available, write_frame
+from observer_core.questions import Answer
 from observer_core.services.alerts import AlertDesk
 from observer_core.services.calendar_watch import CalendarWatch
 from observer_core.services.context import ChildContext
@@ -48,7 +49,7 @@ from observer_core.services.hub_upkeep import read_upkeep
 from observer_core.services.symbol_completeness import completeness_by_files
 from observer_core.services.symbol_owners import symbol_owners
 from observer_core.tree_messages import SupervisorEvent, TicketUpdate, TreeReport, decode_supervisor_message
-from observer_core.view import Answer, GapView, MarketView, SystemView
+from observer_core.view import GapView, MarketView, SystemView
 
 logger = logging.getLogger(__name__)
 

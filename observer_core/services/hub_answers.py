@@ -12,14 +12,7 @@ from observer_core.clock import Clock
 from observer_core.errors import MalformedMessage
 from observer_core.messages import Event
 from observer_core.orders import Order
-from observer_core.services.hub_audit import AuditLine, AuditTrail, lease_line, ticket_line
-from observer_core.services.hub_details import DetailDesk
-from observer_core.services.hub_errands import Errands
-from observer_core.services.hub_leases import LeaseBook, Peer, Refusal, described
-from observer_core.services.hub_orders import OrderDesk
-from observer_core.services.hub_state import HubState
-from observer_core.tree_messages import TicketUpdate
-from observer_core.view import (
+from observer_core.questions import (
     PROTOCOL_MAJOR,
     AcquireLease,
     Answer,
@@ -36,6 +29,13 @@ from observer_core.view import (
     Question,
     decode_question,
 )
+from observer_core.services.hub_audit import AuditLine, AuditTrail, lease_line, ticket_line
+from observer_core.services.hub_details import DetailDesk
+from observer_core.services.hub_errands import Errands
+from observer_core.services.hub_leases import LeaseBook, Peer, Refusal, described
+from observer_core.services.hub_orders import OrderDesk
+from observer_core.services.hub_state import HubState
+from observer_core.tree_messages import TicketUpdate
 
 logger = logging.getLogger(__name__)
 

@@ -16,6 +16,7 @@ from observer_core.details import AuditTail, GapList, LogTail, SymbolColumns, Sy
 from observer_core.http.symbols import SYMBOL_FORM, observations
 from observer_core.ids import ShardName
 from observer_core.logs import log_directory
+from observer_core.questions import Answer, GetAudit, GetGaps, GetHistory, GetLog, GetSymbol, GetSymbols, Inquiry
 from observer_core.services.hub_audit import AUDIT_FILE
 from observer_core.services.hub_completeness import CompletenessBook
 from observer_core.services.hub_feed import Feed
@@ -24,7 +25,7 @@ from observer_core.services.hub_history import HistoryKeeper
 from observer_core.services.hub_roster import NOBODY, RosterFiles
 from observer_core.services.hub_tails import Wanted, audit_tail, log_tail, stack_tail
 from observer_core.settings import Settings
-from observer_core.view import Answer, GetAudit, GetGaps, GetHistory, GetLog, GetSymbol, GetSymbols, Inquiry, SystemView
+from observer_core.view import SystemView
 
 logger = logging.getLogger(__name__)
 

@@ -17,11 +17,11 @@ from observer_core.clock import NS_PER_S, Clock
 from observer_core.ids import is_symbol
 from observer_core.market.universe_plan import Plan
 from observer_core.orders import Errand
+from observer_core.questions import Command
 from observer_core.services.alerts import AlertDesk
 from observer_core.services.universe_files import Request, leave_request, read_outcome, read_pins
 from observer_core.settings import Settings
 from observer_core.tree_messages import TicketUpdate
-from observer_core.view import Command
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,8 @@ Separate from `hub_orders` because a lease says who, an order says what.
 from typing import NamedTuple
 
 from observer_core.clock import NS_PER_S
-from observer_core.view import AcquireLease, LeaseView
+from observer_core.questions import AcquireLease
+from observer_core.view import LeaseView
 
 LONGEST_LEASE_S = 600
 LEASES_LIMIT = 64

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import msgspec
 
 from observer_core.orders import Errand, Order, Verb
+from observer_core.questions import Command
 from observer_core.services.hub_leases import REASON_LIMIT, Peer, described, shown
 from observer_core.services.scaling import SCALABLE_KIND, SHARDS_LIMIT
 from observer_core.tree_messages import ProcessReport, TicketUpdate, TreeReport
-from observer_core.view import Command
 
 COLLECTING_KINDS = ("swing", "scalp")
 TICKETS_REMEMBERED = 500

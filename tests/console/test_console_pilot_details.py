@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from observer_core.details import STREAMED
-from observer_core.view import GetAudit, GetGaps, GetLog, GetSymbol, GetSymbols, LeaseView
+from observer_core.questions import GetAudit, GetGaps, GetLog, GetSymbol, GetSymbols
+from observer_core.view import LeaseView
 from observer_tui.drawing_app import ConsoleOptions
 from observer_tui.lines import text_of
 from observer_tui.panes.symbol import draw_book_box

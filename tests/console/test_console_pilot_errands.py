@@ -3,8 +3,9 @@
 import msgspec
 import pytest
 
+from observer_core.questions import Command
 from observer_core.tree_messages import TicketUpdate
-from observer_core.view import AlertRow, Command
+from observer_core.view import AlertRow
 from observer_tui.ui_state import Page
 from tests.fixtures.console_feed import OPENING_NS, shard, view_at
 from tests.fixtures.console_pilot import Console, run, take_lease

@@ -3,8 +3,8 @@
 import pytest
 
 from observer_core.errors import LinkError
+from observer_core.questions import AcquireLease, Answer, Command, Question
 from observer_core.tree_messages import TicketUpdate
-from observer_core.view import AcquireLease, Answer, Command, Question
 from tests.fixtures.console_feed import shard, view_at
 from tests.fixtures.console_pilot import Console, run, take_lease
 

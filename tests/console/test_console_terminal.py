@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from observer_core.questions import GetHistory
 from observer_core.rates import Course
-from observer_core.view import GetHistory
 from tests.fixtures.hub import short_directory, until
 from tests.fixtures.hub_stage import KINDS, HubStage
 from tests.fixtures.patience import PATIENCE_S, slowness

@@ -22,8 +22,9 @@ from observer_core.ids import Epoch, Seq, ShardName, SinkName
 from observer_core.journal.format import Position
 from observer_core.messages import Batch, Event, Gap, Record, Track, encode
 from observer_core.paths import socket_path
+from observer_core.questions import GetTicket, GetView, Hello, decode_answer
 from observer_core.tree_messages import SupervisorEvent, TicketUpdate
-from observer_core.view import GetTicket, GetView, Hello, SystemView, decode_answer
+from observer_core.view import SystemView
 from tests.fixtures.hub import (
     SUPERVISOR_PID,
     HubProcess,

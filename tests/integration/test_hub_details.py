@@ -13,8 +13,18 @@ from observer_core.clock import NS_PER_S, kst_datetime, kst_day, kst_midnight_ns
 from observer_core.details import PINNED, STREAMED, SymbolColumns, SymbolDetail, SymbolList, Why, symbol_rows
 from observer_core.ids import ShardName
 from observer_core.messages import Gap, Track
+from observer_core.questions import (
+    Answer,
+    Command,
+    GetAudit,
+    GetGaps,
+    GetLog,
+    GetSymbol,
+    GetSymbols,
+    GetTicket,
+    Question,
+)
 from observer_core.services.universe_files import Outcome, take_requests, write_outcome
-from observer_core.view import Answer, Command, GetAudit, GetGaps, GetLog, GetSymbol, GetSymbols, GetTicket, Question
 from tests.fixtures.hub import (
     CLOCK,
     HubProcess,

@@ -19,18 +19,8 @@ from observer_core.clock import NS_PER_S
 from observer_core.errors import LinkError
 from observer_core.messages import encode
 from observer_core.paths import Paths
-from observer_core.view import (
-    AcquireLease,
-    Answer,
-    Delta,
-    GetView,
-    Hello,
-    SystemView,
-    apply,
-    decode_delta,
-    decode_question,
-    follows,
-)
+from observer_core.questions import AcquireLease, Answer, GetView, Hello, decode_question
+from observer_core.view import Delta, SystemView, apply, decode_delta, follows
 from tests.fixtures.hub import CLOCK, HubProcess, process_report, short_directory, tree_of
 from tests.fixtures.patience import PATIENCE_S, slowness
 

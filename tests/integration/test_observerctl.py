@@ -15,8 +15,8 @@ import pytest
 from observer_core.bus.status import StatusSender
 from observer_core.clock import NS_PER_S, kst_datetime
 from observer_core.details import Why
+from observer_core.questions import GetSymbol
 from observer_core.tree_messages import TicketUpdate
-from observer_core.view import GetSymbol
 from tests.fixtures.hub import CLOCK, HubProcess, process_report, shard_status, short_directory, tree_of, until
 from tests.fixtures.patience import PATIENCE_S, slowness
 from tests.fixtures.universe_stage import write_stage

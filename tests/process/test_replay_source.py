@@ -20,7 +20,8 @@ from observer_core.clock import SystemClock
 from observer_core.errors import LinkError
 from observer_core.exit_codes import ExitCode
 from observer_core.paths import Paths
-from observer_core.view import GetView, SystemView
+from observer_core.questions import GetView
+from observer_core.view import SystemView
 from tests.fixtures.loopback_tree import LoopbackTree
 from tests.fixtures.patience import PATIENCE_S
 from tests.fixtures.supervised import REPOSITORY, until

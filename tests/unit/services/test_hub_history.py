@@ -4,9 +4,9 @@ from msgspec.structs import replace
 
 from observer_core.clock import NS_PER_S
 from observer_core.messages import encode
+from observer_core.questions import Answer, decode_answer
 from observer_core.rates import Course
 from observer_core.services.hub_history import HistoryKeeper
-from observer_core.view import Answer, decode_answer
 from observer_tui.meters import Meters
 from tests.fixtures.console_feed import OPENING_NS, SWING_RECORDS_PER_S, processes, view_at
 

@@ -3,10 +3,11 @@
 import pytest
 
 from observer_core.clock import NS_PER_S
+from observer_core.questions import AcquireLease, Command
 from observer_core.services.hub_leases import LEASES_LIMIT, LeaseBook, Peer, Refusal, shown
 from observer_core.services.hub_orders import TICKETS_REMEMBERED, OrderDesk
 from observer_core.tree_messages import TicketUpdate
-from observer_core.view import AcquireLease, Command, LeaseView
+from observer_core.view import LeaseView
 from tests.fixtures.views import NOW_NS, at, report, tree
 
 LEE = Peer(uid=1000, gid=1000, pid=50)
