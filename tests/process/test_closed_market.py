@@ -3,7 +3,6 @@
 import json
 import urllib.request
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +23,12 @@ ENVIRONMENT = {"OBSERVER_FORCE_OPEN": "false", "OBSERVER_CLOSED_SWEEP_INTERVAL_S
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Iterator[LoopbackTree]:
-    # The next day as well: midnight may fall into the run.
     today = kst_datetime(SystemClock().now_ns()).date()
-    days = (today, today + timedelta(days=1))
     made = LoopbackTree(tmp_path / "tree", environment=ENVIRONMENT)
     made.paths.config.mkdir(parents=True)
-    closed = (f'[[day]]\nday = {day}\naction = "close"\nreason = "test"\n' for day in days)
-    made.paths.calendar_overrides.write_text("".join(closed))
+    made.paths.calendar_overrides.write_text(f'[[day]]\nday = {today}\naction = "close"\nreason = "test"\n')
     until((made.directory / "exchange.json").exists, "the exchange does not start")
-    body = json.dumps({"announced_holidays": [str(day) for day in days]}).encode()
+    body = json.dumps({"announced_holidays": [str(today)]}).encode()
     with urllib.request.urlopen(f"{made.control_url}/faults", data=body, timeout=PATIENCE_S):  # noqa: S310 - loopback
         pass
     with made:
