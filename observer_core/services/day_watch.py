@@ -97,7 +97,7 @@ class DayWatch:
         ended_ns = kst_midnight_ns(kst_day(self._clock.now_ns()))
         last_second_ns = ended_ns - NS_PER_S
         book = DayBook()
-        _fill(book, SystemArchive(self._paths.data, lambda: _pick).read(last_second_ns))
+        _fill(book, SystemArchive(self._paths.data, lambda: _pick).read_all(last_second_ns))
         yesterday = kst_day(last_second_ns)
         return self._write(yesterday, book.facts(self._observed(yesterday), ended_ns))
 

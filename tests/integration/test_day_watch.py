@@ -147,3 +147,11 @@ def test_a_damaged_verdict_keeps_the_day(day: Day) -> None:
     day.paths.anomaly(DAY).parent.mkdir(parents=True, exist_ok=True)
     day.paths.anomaly(DAY).write_text("{")
     assert "damaged" in day.rules()["declared"]
+
+
+def test_a_long_day_that_nobody_watched_is_judged_to_its_end(day: Day) -> None:
+    day.clock.advance(3_600)
+    day.say(*[Event(day.clock.wall_ns, "slot_changed", "info", "scalp-0", "x" * 50_000) for _ in range(100)])
+    day.say(day.gap(1, 90), day.gap(2, 90))
+    day.clock.advance(15 * 3_600)
+    assert [found for found, _ in DayWatch(day.settings, day.clock, nobody).judge_yesterday()] == [DAY]
