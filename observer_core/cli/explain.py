@@ -122,7 +122,7 @@ def _fetched(archive: Path, gap: GapLine, now_ns: int) -> list[BackfillLine]:
     """Return the broker's bars of the minutes that a proved gap touches."""
     if gap.reason != GapReason.CONTINUITY or gap.until_ns is None:
         return []
-    lines = [line for line in BackfillArchive(archive).read(now_ns) if line.symbol in gap.symbols]
+    lines = [line for line in BackfillArchive(archive).read_all(now_ns) if line.symbol in gap.symbols]
     return [line for line in lines if gap.from_ns - MINUTE_NS < line.minute_ns < gap.until_ns]
 
 

@@ -14,7 +14,7 @@ from observer_core.journal.recovery import batches_backwards
 from observer_core.messages import Gap, GapReason, Trade
 
 SEGMENTS_READ = 3
-"""So many of the newest segments are read: more than ten minutes of a busy stream."""
+"""So many of the newest segments with trades are read: more than ten minutes of a busy stream."""
 
 TAIL_NS = 10 * NS_PER_S
 """A hole that is older was reported before the end of its life."""
@@ -48,7 +48,7 @@ def former_tail(directory: Path, before_epoch: Epoch) -> FormerTail:
     """
     trades: list[Trade] = []
     reported: list[Gap] = []
-    for batch in batches_backwards(directory, before_epoch, segments=SEGMENTS_READ):
+    for batch in batches_backwards(directory, before_epoch, segments=SEGMENTS_READ, kind=Trade):
         # Later ones before it: the clock was set back, and what is older has no place in its seconds.
         if trades and not -TAIL_NS <= trades[0].received_ns - batch.received_ns <= TAIL_NS + LEAD_NS:
             break
@@ -75,7 +75,7 @@ def last_trades(directory: Path, before_epoch: Epoch, symbols: Collection[str]) 
     found: dict[str, Trade] = {}
     complete_ns: int | None = None
     """When the first trade arrived of the symbol that was found last."""
-    for batch in batches_backwards(directory, before_epoch, segments=SEGMENTS_READ):
+    for batch in batches_backwards(directory, before_epoch, segments=SEGMENTS_READ, kind=Trade):
         if complete_ns is not None and batch.received_ns < complete_ns - LEAD_NS:
             break
         trades = [record for record in batch.records if isinstance(record, Trade) and record.symbol in wanted]

@@ -16,7 +16,7 @@ from observer_core.ids import Epoch, Seq
 from observer_core.journal.files import list_segments, replace_durably, sync_directory
 from observer_core.journal.format import SegmentName, scan_frames
 from observer_core.journal.reader import SegmentReader, payload_spans, unchecked_spans
-from observer_core.messages import Batch, Book, Quote, Trade, decode_batch
+from observer_core.messages import Batch, Book, Quote, Record, Trade, decode_batch
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +95,9 @@ def examine_tails(directory: Path, own_epoch: Epoch) -> tuple[TailReport, ...]:
     return reports
 
 
-def batches_backwards(directory: Path, before_epoch: Epoch, *, segments: int | None = None) -> Iterator[Batch]:
+def batches_backwards(
+    directory: Path, before_epoch: Epoch, *, segments: int | None = None, kind: type[Record] | None = None
+) -> Iterator[Batch]:
     """Yield the batches of the earlier epochs, the newest first.
 
     Only the batches that are asked for are read and checked, because a restarted shard waits for this. A batch behind
@@ -106,20 +108,27 @@ def batches_backwards(directory: Path, before_epoch: Epoch, *, segments: int | N
         directory: the journal of one shard.
         before_epoch: the first that does not count.
         segments: how many of the newest are read, None = all.
+        kind: only segments with such a record count; None = every one does.
 
     Raises:
         JournalError: the directory cannot be listed.
     """
     names = [name for name in list_segments(directory) if name.epoch < before_epoch]
-    for name in names[: -segments - 1 : -1] if segments else reversed(names):
+    counted = 0
+    for name in reversed(names):
+        if counted == segments:
+            return
+        counts = kind is None
         try:
             with SegmentReader(directory / name.file_name) as reader:
                 for span in reversed(unchecked_spans(reader)):
                     batch = _checked_batch(reader, span)
                     if batch is not None:
+                        counts = counts or any(type(record) is kind for record in batch.records)
                         yield batch
         except (OSError, JournalError) as error:
             logger.warning("journal segment passed over", extra={"segment": name.file_name, "error": str(error)})
+        counted += counts
 
 
 def find_last_observation(directory: Path, before_epoch: Epoch) -> Batch | None:

@@ -7,10 +7,10 @@ import msgspec
 from observer_core.clock import NS_PER_S
 from observer_core.ids import Epoch, ShardName
 from observer_core.journal.files import list_segments
-from observer_core.journal.last_trades import LEAD_NS, TAIL_NS, former_tail, last_trades
+from observer_core.journal.last_trades import LEAD_NS, SEGMENTS_READ, TAIL_NS, former_tail, last_trades
 from observer_core.journal.writer import JournalWriter
 from observer_core.messages import Trade, encode
-from tests.fixtures.journals import NINE_OCLOCK_NS, SteppingClock, batch, trade
+from tests.fixtures.journals import NINE_OCLOCK_NS, SteppingClock, batch, event, trade
 
 SHARD = ShardName("scalp-0")
 OWN = Epoch(99_999_999)
@@ -67,3 +67,14 @@ def test_a_clock_that_was_set_back_does_not_make_the_tail_an_hour_long(tmp_path:
     lived(tmp_path, before, [at(0, 2_001), at(1, 2_002)])
     tail = former_tail(tmp_path, OWN)
     assert [record.cumulative_volume for record in (*tail.lead, *tail.trades)] == [2_001, 2_002]
+
+
+def test_lives_that_died_before_they_observed_do_not_hide_the_last_that_did(tmp_path: Path) -> None:
+    lived(tmp_path, [at(-60, 7, "000660"), at(-1, 1), at(0, 2)])
+    for number in range(2 * SEGMENTS_READ):
+        journal = JournalWriter(tmp_path, SHARD, SteppingClock())
+        told = batch(1, [event(number)], epoch=journal.epoch)
+        journal.append(encode(told), 1, told.received_ns)
+        journal.close()
+    assert [record.cumulative_volume for record in former_tail(tmp_path, OWN).trades] == [1, 2]
+    assert last_trades(tmp_path, OWN, ["000660"]).keys() == {"000660"}
