@@ -10,8 +10,9 @@ GROUPS ?=
 RUNS ?=
 KEEP ?=
 SEED ?= 1
+COMPILE = $(BIN)/uv pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
-.PHONY: help setup demo test test-all lint types contracts check bench chaos fmt lock console images
+.PHONY: help setup demo test test-all lint types contracts check bench chaos fmt lock lock-upgrade console images
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,9 +66,12 @@ bench: setup ## measurements, one table, compared with the kept run: GROUPS="sta
 chaos: setup ## seeded kills under load with the oracle: SEED=1 DURATION=60
 	$(BIN)/python -m tests.chaos --seed $(SEED) --duration $(or $(DURATION),60)
 
-lock: setup ## resolve the locks anew
-	$(BIN)/uv pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade -o requirements.txt
-	$(BIN)/uv pip compile pyproject.toml -q --extra embedded --extra datasets --extra browser --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade -c requirements.txt -o requirements-dev.txt
+lock: setup ## the locks follow pyproject.toml; what they hold keeps its version
+	$(COMPILE) -o requirements.txt
+	$(COMPILE) --extra embedded --extra datasets --extra browser --extra dev -c requirements.txt -o requirements-dev.txt
+
+lock-upgrade: setup ## every lock at its newest versions
+	@$(MAKE) --no-print-directory lock COMPILE="$(COMPILE) --upgrade"
 
 console: setup ## attach the console to the demo
 	OBSERVER_RUN_DIR="$$(cat "$(DEMO_DIR)/run-directory")" $(BIN)/observer-tui
