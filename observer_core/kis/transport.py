@@ -24,8 +24,6 @@ from observer_core.pacing.first_answer import FirstAnswer
 
 _CONNECTIONS = 16
 _KEEP_ALIVE_S = 30.0
-_DOWNLOAD_LIMIT_BYTES = 32 * 1024 * 1024
-_DOWNLOAD_TIMEOUT_S = 30.0
 
 
 class Answer(NamedTuple):
@@ -145,33 +143,3 @@ class Transport:
             raise UnreachableFeedError(f"no connection ({type(error).__name__})", code="transport") from error
         self._connections.append(connection)
         return connection
-
-
-async def download_file(url: str, user_agent: str, timeout_s: float = _DOWNLOAD_TIMEOUT_S) -> bytes:
-    """Return the content of a public file of the broker (listing files); no credential is sent.
-
-    Raises:
-        UnreachableFeedError: nobody listens there.
-        TransientFeedError: it cannot be had now, or is unreasonably large.
-    """
-    # Imported here: its command line brings rich and pygments along, 10 MB in the image of every process.
-    import httpx
-
-    content = bytearray()
-    try:
-        async with (
-            httpx.AsyncClient(
-                headers={"user-agent": user_agent}, timeout=timeout_s, verify=tls_context(), trust_env=False
-            ) as client,
-            client.stream("GET", url, follow_redirects=True) as response,
-        ):
-            response.raise_for_status()
-            async for piece in response.aiter_bytes():
-                content += piece
-                if len(content) > _DOWNLOAD_LIMIT_BYTES:
-                    raise TransientFeedError(f"{url} is larger than {_DOWNLOAD_LIMIT_BYTES} bytes", code="size")
-    except httpx.ConnectError as error:
-        raise UnreachableFeedError(f"{url} cannot be downloaded ({type(error).__name__})", code="download") from error
-    except httpx.HTTPError as error:
-        raise TransientFeedError(f"{url} cannot be downloaded ({type(error).__name__})", code="download") from error
-    return bytes(content)

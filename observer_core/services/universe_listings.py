@@ -8,8 +8,8 @@ import logging
 
 from observer_core.errors import ObserverError
 from observer_core.ids import DayNumber
+from observer_core.kis.download import download_file
 from observer_core.kis.master import MasterFileError, parse_master
-from observer_core.kis.transport import download_file
 from observer_core.market.listings import Listing
 from observer_core.market.universe import Universe
 from observer_core.market.universe_config import Guard

@@ -10,9 +10,9 @@ import pytest
 from observer_core.clock import NS_PER_S
 from observer_core.errors import TransientFeedError
 from observer_core.ids import AppKeyOrdinal
+from observer_core.kis.download import download_file
 from observer_core.kis.master import parse_master
 from observer_core.kis.rest import RestClient, open_rest
-from observer_core.kis.transport import download_file
 from observer_core.messages import Quote
 from observer_core.settings import Settings
 from tests.fixtures.kis_adapter import CLOCK, SimulatedBroker, broker_settings, simulated_broker

@@ -11,12 +11,12 @@ import pytest
 from observer_core.errors import SymbolRefusedError, TransientFeedError
 from observer_core.ids import AppKeyOrdinal
 from observer_core.kis.classify import KEY_IN_USE, TOO_MANY_REGISTRATIONS, stream_failure
+from observer_core.kis.download import download_file
 from observer_core.kis.fields import MAX_REGISTRATIONS, TR_BOOK, TR_TRADE
 from observer_core.kis.master import parse_master
 from observer_core.kis.records import StreamParser
 from observer_core.kis.rest import open_rest
 from observer_core.kis.stream import Received, StreamSession, open_stream
-from observer_core.kis.transport import download_file
 from observer_core.kis.wire import ControlMessage, DataFrame, Registration
 from observer_core.messages import Book, Rejection, Trade
 from observer_core.settings import Secret, Settings
