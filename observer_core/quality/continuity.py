@@ -160,6 +160,21 @@ class Continuity:
                     hole.gap_id = known.get((symbol, hole.start), "")
                     self._left.setdefault(symbol, []).append(hole)
 
+    def recall_pause(self, before: Trade, first: Trade, reported: Iterable[Gap], now_ns: int) -> None:
+        """Take what a former life's trade follows on, after `recall`: it may have ended before it reported the hole."""
+        line = self._lines.get(first.symbol)
+        if line is None or not line.day_from_ns <= first.source_time_ns < line.day_until_ns:
+            return
+        same_day = before.source_time_ns >= line.day_from_ns
+        start, value = (before.cumulative_volume, before.cumulative_value) if same_day else (0, 0)
+        missing = _lower(first) - start
+        if missing <= 0 or any(gap.symbols == (first.symbol,) and gap.volume_after == start for gap in reported):
+            return
+        hole = Hole([(start, start + missing)], _earliest(before), _latest(first), now_ns, start)
+        hole.off_book = _is_off_book(first, missing, value)
+        line.holes.append(hole)
+        self._pending.add(first.symbol)
+
     def quoted(self, quote: Quote, now_ns: int) -> None:
         """Take what another path counts after the close: what the stream did not reach is missing."""
         line = self._lines.get(quote.symbol)

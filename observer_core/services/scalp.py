@@ -20,7 +20,7 @@ from observer_core.errors import (
     TransientFeedError,
 )
 from observer_core.ids import AppKeyOrdinal
-from observer_core.journal.last_trades import former_tail, last_trades
+from observer_core.journal.last_trades import FormerTail, former_tail, last_trades
 from observer_core.kis.classify import ALREADY_SUBSCRIBED, SUBSCRIBED, stream_failure
 from observer_core.kis.fields import TR_BOOK, TR_TRADE
 from observer_core.kis.rest import RestClient, open_rest
@@ -451,20 +451,21 @@ class ScalpCollector:
         """
         former = former_tail(self._shard.journal_directory, self._shard.recorder.epoch)
         known = self._quality.recall_tail(former, self._desk.since_ns, self._clock.now_ns())
-        quiet = set(self._symbols).difference(known)
+        quiet = set(self._symbols).difference(known).union(former.firsts())
         if quiet:
-            self._begin(self._recall_quiet(quiet))
+            self._begin(self._recall_quiet(quiet, former))
 
-    async def _recall_quiet(self, symbols: Collection[str]) -> None:
-        """Find the last trades of symbols that had none in the last seconds; it takes longer."""
+    async def _recall_quiet(self, symbols: Collection[str], former: FormerTail) -> None:
+        """Find the last trades of symbols before the last seconds that had none before them; it takes longer."""
         shard = self._shard
         await shard.until_observing()
         try:
-            trades = await asyncio.to_thread(last_trades, shard.journal_directory, shard.recorder.epoch, symbols)
+            directory, epoch, before_ns = shard.journal_directory, shard.recorder.epoch, former.from_ns or None
+            trades = await asyncio.to_thread(last_trades, directory, epoch, symbols, before_ns=before_ns)
         except JournalError as error:
             logger.warning("former trades not read", extra={"error": str(error)})
             return
-        self._quality.recall(trades.values(), self._desk.since_ns, self._clock.now_ns())
+        self._quality.recall_before(trades.values(), former, self._desk.since_ns, self._clock.now_ns())
 
     def _begin(self, chore: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(chore)

@@ -161,6 +161,18 @@ class TradeQuality:
             if _is_of(trade, since_ns):
                 self.continuity.recall(trade, now_ns)
 
+    def recall_before(
+        self, trades: Iterable[Trade], former: FormerTail, since_ns: Mapping[str, int], now_ns: int
+    ) -> None:
+        """Take the last trades before `former`, one of each symbol; of those in it they are what it goes on from."""
+        firsts = former.firsts()
+        for trade in trades:
+            first = firsts.get(trade.symbol)
+            if first is None:
+                self.recall([trade], since_ns, now_ns)
+            elif _is_of(trade, since_ns):
+                self.continuity.recall_pause(trade, first, former.reported, now_ns)
+
     def given_up(self, records: Iterable[Record], now_ns: int) -> None:
         """Note that the journal did not take what was judged: it is missing, and no duplicate if it comes again."""
         for record in records:

@@ -1,17 +1,23 @@
 """Any loss, repetition and overtaking: the missed volume is exact, and there is no gap where nothing was lost."""
 
 from collections import defaultdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observer_core.clock import NS_PER_S
-from observer_core.journal.last_trades import LEAD_NS, TAIL_NS
-from observer_core.messages import Gap, GapReason, Trade
+from observer_core.ids import Epoch, ShardName
+from observer_core.journal.last_trades import LEAD_NS, TAIL_NS, former_tail, last_trades
+from observer_core.journal.writer import JournalWriter
+from observer_core.messages import Gap, GapReason, Trade, encode
 from observer_core.quality.continuity import LATE_NS, Arrival, Continuity
+from tests.fixtures.journals import SteppingClock, batch
 from tests.fixtures.quality_records import DAY_NS, NOON_NS, Tape
 
+SHARED_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a file system, not a file
 SYMBOLS = ("005930", "000660", "0126Z0")
 
 
@@ -224,3 +230,78 @@ def test_what_the_journal_refused_is_missing_with_its_exact_volume(
             missing[symbol],
             sum(trade.volume for trade in tape.trades if trade.symbol == symbol) - missing[symbol],
         )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    markets(),
+    st.lists(st.tuples(st.integers(1, 25), st.integers(0, 120)), min_size=1, max_size=3),
+    st.integers(1, 40),
+)
+def test_no_number_of_kills_costs_a_proof(
+    market: tuple[Tape, list[bool], list[bool], list[int]], lives: list[tuple[int, int]], step_quarters: int
+) -> None:
+    """Each life is killed after some trades and followed by an outage; the last one lives on. Nothing is read late."""
+    tape, lost, _, _ = market
+    step_ns = step_quarters * LATE_NS // 8
+    journal: list[list[Trade]] = []
+    reported: list[Gap] = []
+    rest = [(place, trade) for place, trade in enumerate(tape.trades)]
+    pause_ns = 0
+    for number, (length, outage) in enumerate([*lives, (len(rest), 0)], start=1):
+        continuity = Continuity("scalp-0", number)
+        taken: list[Trade] = []
+        if journal:
+            begun = rest[0][0] if rest else len(tape.trades)
+            bring_back(continuity, journal, reported, NOON_NS + begun * step_ns + pause_ns)
+        for place, trade in rest[:length]:
+            now_ns = NOON_NS + place * step_ns + pause_ns
+            if not lost[place]:
+                taken.append(msgspec.structs.replace(trade, received_ns=now_ns))
+                continuity.take(taken[-1], now_ns)
+            reported += continuity.settle(now_ns)
+        journal.append(taken)
+        rest = rest[length + outage % 7 :]
+        pause_ns += outage * NS_PER_S
+    reported += continuity.settle(NOON_NS + 24 * 3_600 * NS_PER_S)
+
+    arrived = [trade for life in journal for trade in life]
+    bounds: dict[str, list[int]] = defaultdict(list)
+    for trade in arrived:
+        bounds[trade.symbol] += [trade.cumulative_volume - trade.volume, trade.cumulative_volume]
+    known = {(trade.symbol, trade.cumulative_volume) for trade in arrived}
+    missing: dict[str, int] = defaultdict(int)
+    for trade in tape.trades:
+        within = bounds[trade.symbol]
+        if within and min(within) < trade.cumulative_volume <= max(within):
+            missing[trade.symbol] += trade.volume * ((trade.symbol, trade.cumulative_volume) not in known)
+    told: dict[str, int] = defaultdict(int)
+    for gap in newest(reported).values():
+        told[gap.symbols[0]] += gap.missed_volume or 0
+    assert {symbol: volume for symbol, volume in told.items() if volume} == {
+        symbol: volume for symbol, volume in missing.items() if volume
+    }
+
+
+def bring_back(continuity: Continuity, journal: list[list[Trade]], reported: list[Gap], now_ns: int) -> None:
+    """Give a new life what its predecessors journalled, as a restarted shard does."""
+    with TemporaryDirectory(dir=SHARED_MEMORY) as name:
+        directory = Path(name)
+        for trades in journal:
+            written = JournalWriter(directory, ShardName("scalp-0"), SteppingClock())
+            for seq, trade in enumerate(trades, start=1):
+                one = msgspec.structs.replace(batch(seq, [trade], epoch=written.epoch), received_ns=trade.received_ns)
+                written.append(encode(one), seq, trade.received_ns)
+            written.close()
+        own = Epoch(1 << 30)
+        former = former_tail(directory, own)._replace(reported=tuple(reported))
+        continuity.recall_holes(former.lead, former.trades, former.reported, now_ns)
+        for trade in former.newest().values():
+            continuity.recall(trade, now_ns)
+        firsts = former.firsts()
+        quiet = {*SYMBOLS}.difference(former.newest()).union(firsts)
+        for trade in last_trades(directory, own, quiet, before_ns=former.from_ns or None).values():
+            if trade.symbol in firsts:
+                continuity.recall_pause(trade, firsts[trade.symbol], former.reported, now_ns)
+            else:
+                continuity.recall(trade, now_ns)

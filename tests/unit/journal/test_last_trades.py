@@ -36,7 +36,7 @@ def lived(directory: Path, *lives: list[Trade]) -> None:
 
 def test_the_tail_goes_back_over_lives_and_no_further_than_its_lead(tmp_path: Path) -> None:
     tail_s, lead_s = TAIL_NS / NS_PER_S, LEAD_NS / NS_PER_S
-    lived(tmp_path, [at(-tail_s - lead_s - 1, 1), at(-tail_s - 1, 2), at(-5, 3)], [at(-1, 4)], [at(0, 5)])
+    lived(tmp_path, [at(-5 - tail_s - lead_s - 1, 1), at(-5 - tail_s - 1, 2), at(-5, 3)], [at(-1, 4)], [at(0, 5)])
     tail = former_tail(tmp_path, OWN)
     assert [record.cumulative_volume for record in tail.lead] == [2]
     assert [record.cumulative_volume for record in tail.trades] == [3, 4, 5]
@@ -44,7 +44,7 @@ def test_the_tail_goes_back_over_lives_and_no_further_than_its_lead(tmp_path: Pa
 
 
 def test_of_trades_that_overtook_one_another_the_newest_is_the_one_with_the_most_volume(tmp_path: Path) -> None:
-    lived(tmp_path, [at(-60, 7, "000660"), at(-60, 2), at(-59.9, 1)], [at(0, 9, "035720")])
+    lived(tmp_path, [at(-60, 7, "000660"), at(-60, 2), at(-59.9, 1)], [at(-20, 8, "035720"), at(0, 9, "035720")])
     assert former_tail(tmp_path, OWN).newest().keys() == {"035720"}
     found = last_trades(tmp_path, OWN, ["005930", "000660"])
     assert {symbol: record.cumulative_volume for symbol, record in found.items()} == {"005930": 2, "000660": 7}
@@ -64,7 +64,7 @@ def test_nothing_before_is_no_tail(tmp_path: Path) -> None:
 
 def test_a_clock_that_was_set_back_does_not_make_the_tail_an_hour_long(tmp_path: Path) -> None:
     before = [at(3_600 + second, second + 1) for second in range(1_000)]
-    lived(tmp_path, before, [at(0, 2_001), at(1, 2_002)])
+    lived(tmp_path, [*before, at(0, 2_001), at(1, 2_002)])
     tail = former_tail(tmp_path, OWN)
     assert [record.cumulative_volume for record in (*tail.lead, *tail.trades)] == [2_001, 2_002]
 
@@ -78,3 +78,16 @@ def test_lives_that_died_before_they_observed_do_not_hide_the_last_that_did(tmp_
         journal.close()
     assert [record.cumulative_volume for record in former_tail(tmp_path, OWN).trades] == [1, 2]
     assert last_trades(tmp_path, OWN, ["000660"]).keys() == {"000660"}
+
+
+def test_the_tail_of_a_short_life_includes_the_end_of_the_one_before(tmp_path: Path) -> None:
+    lived(tmp_path, [at(-100, 1), at(-61, 2), at(-60, 3)], [at(-30, 4)], [at(-1, 5), at(0, 6)])
+    tail = former_tail(tmp_path, OWN)
+    assert [record.cumulative_volume for record in (*tail.lead, *tail.trades)] == [2, 3, 4, 5, 6]
+
+
+def test_who_was_quiet_before_the_tail_is_looked_for_before_it(tmp_path: Path) -> None:
+    lived(tmp_path, [at(-60, 7, "000660"), at(-1, 1), at(-0.5, 9, "000660"), at(0, 2)])
+    tail = former_tail(tmp_path, OWN)
+    found = last_trades(tmp_path, OWN, ["000660"], before_ns=tail.from_ns)
+    assert {symbol: record.cumulative_volume for symbol, record in found.items()} == {"000660": 7}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from observer_core.clock import kst_day
+from observer_core.clock import NS_PER_S, kst_day
 from observer_core.ids import Epoch, ShardName
 from observer_core.journal.last_trades import FormerTail
 from observer_core.market.phases import Phase
@@ -217,3 +217,60 @@ def test_limits_that_could_not_be_read_are_asked_for_again(lives: Lives) -> None
     assert lives.quality.take_limits_wanted() == set()
     lives.quality.ask_again(A)
     assert lives.quality.take_limits_wanted() == {A}
+
+
+def test_a_hole_after_a_long_pause_is_reported_although_the_life_ended_at_once(lives: Lives) -> None:
+    before = lives.tape.execute(A, 10)
+    lives.tape.execute(A, 33)
+    lives.tape.now_ns += 60 * NS_PER_S
+    after = lives.tape.execute(A, 20)
+    lives.born().assign([A], [A], [], lives.now_ns)
+    former = FormerTail((), (after,))
+    lives.quality.recall_tail(former, {A: 0}, lives.now_ns)
+    lives.take(lives.tape.execute(A, 5))
+    lives.quality.recall_before([before], former, {A: 0}, lives.now_ns)
+    assert [gap.missed_volume for gap in lives.look()] == [33]
+
+
+def test_a_hole_after_a_long_pause_that_was_reported_is_not_reported_again(lives: Lives) -> None:
+    before = lives.tape.execute(A, 10)
+    lives.take(before)
+    lives.tape.execute(A, 33)
+    lives.tape.now_ns += 60 * NS_PER_S
+    after = lives.tape.execute(A, 20)
+    lives.take(after)
+    reported = lives.look()
+    assert len(reported) == 1
+    lives.born().assign([A], [A], [], lives.now_ns)
+    former = FormerTail((), (after,), tuple(reported))
+    lives.quality.recall_tail(former, {A: 0}, lives.now_ns)
+    lives.quality.recall_before([before], former, {A: 0}, lives.now_ns)
+    assert lives.look() == []
+
+
+@pytest.mark.parametrize("overnight", [False, True])
+def test_nothing_is_missing_between_a_pause_and_its_end_where_the_volume_goes_on(lives: Lives, overnight: bool) -> None:
+    before = lives.tape.execute(A, 10)
+    if overnight:
+        lives.tape.next_day()
+    lives.tape.now_ns += 60 * NS_PER_S
+    after = lives.tape.execute(A, 20)
+    lives.born().assign([A], [A], [], lives.now_ns)
+    former = FormerTail((), (after,))
+    lives.quality.recall_tail(former, {A: 0}, lives.now_ns)
+    lives.quality.recall_before([before], former, {A: 0}, lives.now_ns)
+    lives.take(lives.tape.execute(A, 5))
+    assert lives.look() == []
+
+
+def test_a_pause_in_which_the_symbol_was_not_wanted_proves_nothing(lives: Lives) -> None:
+    before = lives.tape.execute(A, 10)
+    lives.tape.execute(A, 33)
+    lives.tape.now_ns += 60 * NS_PER_S
+    since_ns = lives.now_ns
+    after = lives.tape.execute(A, 20)
+    lives.born().assign([A], [A], [], lives.now_ns)
+    former = FormerTail((), (after,))
+    lives.quality.recall_tail(former, {A: since_ns}, lives.now_ns)
+    lives.quality.recall_before([before], former, {A: since_ns}, lives.now_ns)
+    assert lives.look() == []
