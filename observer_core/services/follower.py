@@ -109,8 +109,9 @@ class ShardFollower:
         if batch.first_seq != self._next_seq:
             self.behind = self.behind or batch.first_seq > self._next_seq
             return None
-        self._next_seq = Seq(batch.last_seq + 1)
+        # First what may fail: a batch counts as handed out only when it is.
         self._advance_live(position)
+        self._next_seq = Seq(batch.last_seq + 1)
         self._live_since_look = True
         return StoredBatch(batch, len(payload))
 

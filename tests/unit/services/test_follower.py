@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
+from observer_core.errors import JournalError
 from observer_core.ids import Epoch, Seq, ShardName
-from observer_core.journal.format import Position
+from observer_core.journal.format import Position, SegmentName
 from observer_core.journal.reader import JournalReader
 from observer_core.journal.writer import JournalWriter
 from observer_core.messages import encode
@@ -130,3 +133,24 @@ def test_the_bus_may_not_bring_another_shards_batch(tmp_path: Path) -> None:
     shard.caught_up()
     foreign = encode(batch(3, [trade(9)], epoch=shard.journal.epoch, shard="scalp-1"))
     assert shard.follower.offer(position._replace(end_offset=position.end_offset + 500), foreign) is None
+
+
+def test_a_batch_is_not_passed_over_when_the_journal_cannot_be_listed_at_a_rotation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard = Journalled(tmp_path)
+    shard.append()
+    shard.follower.rewind(NOTHING)
+    assert shard.caught_up() == [1]
+    shard.journal.rotate()
+    live = shard.append()
+
+    def refuse() -> list[SegmentName]:
+        raise JournalError("too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shard.follower.reader, "segments", refuse)
+        with pytest.raises(JournalError):
+            shard.follower.offer(*live)
+    shard.follower.behind = True
+    assert shard.caught_up() == [3]
