@@ -23,17 +23,18 @@ def row_text(frame: Frame, facts: RowFacts) -> str:
 def with_placed_words(picture: str) -> str:
     """Return an SVG of a terminal in which every word stands at its own place.
 
-    Blanks at the ends of a text have no width in some viewers, and the columns do not line up any more.
+    Blanks at the ends of a text have no width in some viewers, and Hangul is pressed together into half of its room:
+    the columns do not line up any more.
     """
     return _TEXT.sub(_placed_words, picture)
 
 
 def _placed_words(found: re.Match[str]) -> str:
     before, x, y, length, after, content = found.groups()
-    cells = width_of(unescape(content))
-    if not cells:
+    if not content:
         return found[0]
-    unit, column, words = float(length) / cells, 0, []
+    # The length that is given counts characters, also where one of them takes two cells.
+    unit, column, words = float(length) / len(unescape(content)), 0, []
     for word in content.split(_BLANK):
         width = width_of(unescape(word))
         if width:
