@@ -43,6 +43,7 @@ from observer_core.services.pace import Pace
 from observer_core.services.rates_file import RatesFile
 from observer_core.services.scalp_config import ScalpConfig
 from observer_core.services.shard import Shard, run_shard
+from observer_core.services.single_price import ask_price
 from observer_core.services.slot_desk import SlotDesk
 from observer_core.services.stream_alarms import Close, CutAlarm, SilenceProof
 from observer_core.services.stream_intake import Intake, StreamIntake
@@ -333,17 +334,9 @@ class ScalpCollector:
 
     async def _look_elsewhere(self, symbol: str) -> None:
         """Ask by REST whether a silent symbol trades; the quote is kept, for the stream has nothing of it."""
-        try:
-            answer = await self._client.inquire_price(symbol, Priority.SWEEP)
-        except FeedError as error:
-            logger.warning("silent symbol not looked at", extra={"symbol": symbol, "error": str(error)})
-            return
-        # Whatever it proves, it is an observation.
-        self._shard.note(answer.records)
+        quotes = await self._ask(symbol, Priority.SWEEP, "silent symbol not looked at")
         now_ns = self._clock.now_ns()
-        for quote in answer.records:
-            if not isinstance(quote, Quote):
-                continue
+        for quote in quotes or ():
             self._quality.quoted(quote, now_ns)
             if not self._proof.quoted(symbol, quote.cumulative_volume, self._clock.monotonic_ns()):
                 continue
@@ -418,31 +411,21 @@ class ScalpCollector:
         self._backfill.want(records)
 
     async def _learn_limits(self, symbol: str) -> None:
-        try:
-            answer = await self._client.inquire_price(symbol)
-        except FeedError as error:
-            logger.warning("limits not read", extra={"symbol": symbol, "error": str(error)})
+        quotes = await self._ask(symbol, Priority.SWEEP, "limits not read")
+        if quotes is None:
             await self._shard.pause(LIMITS_PAUSE_S)
             self._quality.ask_again(symbol)
-            return
-        # What was asked for one purpose is an observation nevertheless.
-        self._shard.note(answer.records)
-        for record in answer.records:
-            if isinstance(record, Quote):
-                self._quality.learn_limits(symbol, record.lower_limit, record.upper_limit)
+        for quote in quotes or ():
+            self._quality.learn_limits(symbol, quote.lower_limit, quote.upper_limit)
 
     async def _compare_the_close(self) -> None:
         """Compare the day with what REST counts: the last trades of a symbol have no successor that proves them."""
         for symbol in self._symbols:
-            try:
-                answer = await self._client.inquire_price(symbol, Priority.BACKFILL)
-            except FeedError as error:
-                logger.warning("close not compared", extra={"symbol": symbol, "error": str(error)})
-                continue
-            self._shard.note(answer.records)
-            for record in answer.records:
-                if isinstance(record, Quote):
-                    self._quality.continuity.quoted(record, self._clock.now_ns())
+            for quote in await self._ask(symbol, Priority.BACKFILL, "close not compared") or ():
+                self._quality.continuity.quoted(quote, self._clock.now_ns())
+
+    async def _ask(self, symbol: str, priority: Priority, unanswered: str) -> list[Quote] | None:
+        return await ask_price(self._shard, self._client, symbol, priority, unanswered=unanswered)
 
     def _recall(self) -> None:
         """Go on with the proof of completeness where the former life ended.
