@@ -1,16 +1,22 @@
-"""Sending status to the hub: cumulative figures, a few times a second; a lost one costs smoothness only."""
+"""Sending status to the hub: cumulative figures, a few times a second; a lost one costs smoothness only.
+
+What says the same as before goes out once a second, as a sign of life: most of the day nothing changes.
+"""
 
 import logging
 import threading
 from collections.abc import Callable
 
 import zmq
+from msgspec.structs import replace
 
-from observer_core.messages import StatusMessage, encode
+from observer_core.clock import NS_PER_S
+from observer_core.messages import ProcessStatus, StatusMessage, encode
 
 logger = logging.getLogger(__name__)
 
 _QUEUE_MESSAGES = 16
+_SAME_AGAIN_NS = NS_PER_S
 
 
 class StatusSender:
@@ -26,9 +32,14 @@ class StatusSender:
         self._socket.setsockopt(zmq.RECONNECT_IVL, 50)
         self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
         self._socket.connect(endpoint)
+        self._sent: ProcessStatus | None = None
 
     def send(self, status: StatusMessage) -> None:
-        """Send one status message; never waits."""
+        """Send one status message, unless it says nothing new since less than a second; never waits."""
+        if isinstance(status, ProcessStatus):
+            if self._sent is not None and _says_the_same(self._sent, status):
+                return
+            self._sent = status
         self._socket.send(encode(status), zmq.NOBLOCK)
 
     def close(self) -> None:
@@ -36,6 +47,12 @@ class StatusSender:
         self._socket.close()
         if self._context_is_own:
             self._context.term()
+
+
+def _says_the_same(before: ProcessStatus, now: ProcessStatus) -> bool:
+    if not 0 <= now.as_of_ns - before.as_of_ns < _SAME_AGAIN_NS:
+        return False
+    return replace(now, status_seq=before.status_seq, as_of_ns=before.as_of_ns) == before
 
 
 class StatusReporter:

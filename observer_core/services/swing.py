@@ -40,7 +40,7 @@ CONNECT_BUS_AFTER_S = 0.005
 """After the first call was sent, if its answer lets us."""
 FAILED_SWEEP_PAUSE_S = 1.0
 FATAL_PAUSE_S = 30.0
-REST_LOOK_S = 0.25
+REST_LOOK_S = 0.5
 """How often a resting shard looks up: at orders, at the assignment, at the market."""
 HANDOVER_S = 10.0
 """Symbols that change shards are between two sweeps for less than this; longer is a gap."""
@@ -225,6 +225,9 @@ class SwingCollector:
                 await self._in_flight.acquire()
                 chunk = await self._next_chunk(pending)
                 calls.append(group.create_task(self._call(chunk)))
+                if self._pace.resting:
+                    # Nobody is in a hurry, and every call that waits for the budget looks at it again and again.
+                    await calls[-1]
         answered = sum(call.result() for call in calls)
         shard.update(completeness=by_answers(self._asked_total, self._answered_total))
         shard.settle()
