@@ -31,6 +31,7 @@ from observer_core.services.scalp import _collect
 from observer_core.services.shard import Shard
 from observer_core.settings import Settings, load_settings
 from tests.fixtures.hub import short_directory
+from tests.fixtures.patience import slowness
 from tests.fixtures.simulated_exchange import set_faults, until
 
 pytestmark = pytest.mark.integration
@@ -265,7 +266,7 @@ def test_a_sweep_that_uses_the_budget_up_goes_first(directory: Path) -> None:
                 await client.aclose()
         assert chart.bars
         assert waited_s >= PATIENCE_S
-        assert swept - before >= PATIENCE_S * LIMIT_PER_S * 0.7
+        assert swept - before >= PATIENCE_S * LIMIT_PER_S * 0.7 / slowness()
         assert stage.exchange.venue.counters.rest_limit_refusals == 0
 
     play(directory, scenario, KIS_REST_LIMIT_PER_S=str(LIMIT_PER_S))

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from observer_core.messages import Event
-from tests.fixtures.patience import PATIENCE_S
+from tests.fixtures.patience import PATIENCE_S, slowness
 from tests.fixtures.supervised import SupervisedTree, until
 
 pytestmark = pytest.mark.process
@@ -19,7 +19,8 @@ CHILDREN = {"swing-0": ("swing", "worker"), "jsonl": ("writer", "worker"), "hub"
 
 @pytest.mark.parametrize("step_s", [HOUR_S, -HOUR_S], ids=["forward", "back"])
 def test_a_step_is_an_event_and_no_death(tmp_path: Path, step_s: float) -> None:
-    with SupervisedTree(tmp_path, CHILDREN, hang_after_s=2.0, stable_after_s=0.5) as tree:
+    slow = slowness()
+    with SupervisedTree(tmp_path, CHILDREN, hang_after_s=2.0 * slow, stable_after_s=0.5) as tree:
         pids = {name: tree.started(name)["pid"] for name in CHILDREN}
         until(lambda: bool(tree.heard("tree")), "the supervisor does not report", tree.log)
         assert not _steps(tree), "an event before any step"
@@ -27,7 +28,7 @@ def test_a_step_is_an_event_and_no_death(tmp_path: Path, step_s: float) -> None:
         until(lambda: len(_steps(tree)) == 1, "the step is not noticed", tree.log)
         assert _steps(tree)[0].severity == "warning"
         assert f"moved by {step_s:+.0f}" in _steps(tree)[0].text.replace(".0 s", "")
-        _outlive(tree, seconds=3)
+        _outlive(tree, seconds=3 * slow)
         assert {name: tree.started(name)["pid"] for name in CHILDREN} == pids, "somebody was restarted"
         assert len(_steps(tree)) == 1
         # Supervision goes on with the new clock as with the old one: a death is met at once, a hang is found.
@@ -50,7 +51,7 @@ def test_a_back_off_keeps_its_length_over_a_step(tmp_path: Path) -> None:
         tree.step_clock(-HOUR_S)
         started = tree.started("swing-0", 4)["at_ns"]
         fourth, third = started, tree.entries("swing-0", "start")[2]["at_ns"]
-        assert 0.9e9 <= fourth - third <= 3e9
+        assert 0.9e9 <= fourth - third <= 3e9 * slowness()
 
 
 def _steps(tree: SupervisedTree) -> list[Event]:
