@@ -122,6 +122,8 @@ class Arbiter:
         self._started = self._now()
         self._offset_ns = self._started.wall_ns - self._started.monotonic_ns
         """Wall clock minus monotonic clock at the last turn."""
+        self._looked_ns = self._started.monotonic_ns
+        """When we last looked how late it is (monotonic)."""
         self._exit_code: int | None = None
         self._resigned = False
         self._memory_events = linux.own_memory_events_file()
@@ -147,16 +149,27 @@ class Arbiter:
         before = self._now()
         wait_ns = self._wait_ns(before)
         ready = self._poll.poll(None if wait_ns is None else -(-wait_ns // NS_PER_MS))
-        late_ns = 0 if wait_ns is None else self._clock.monotonic_ns() - before.monotonic_ns - wait_ns
-        if late_ns > ns(SLEPT_S):
-            self._dispatch(Slept(late_ns))
+        self._notice_sleep(wait_ns)
         self._compare_clocks()
         # A descriptor closed while we serve others may be open again as something else: compare before serving.
         for fd, source in [(fd, self._sources[fd]) for fd, _ in ready]:
             if self._sources.get(fd) is source:
                 source.serve(source.name)
-        self._dispatch(Passed())
+        # Whatever held us up while we served, held up our hearing: nobody is judged by what was not heard then.
+        self._dispatch(Passed(), self._notice_sleep(0))
         self._keep_appointments()
+
+    def _notice_sleep(self, expected_ns: int | None) -> Moment:
+        """Compare the time since the last look with what was to pass, None = anything; return the moment of this look.
+
+        Where we stood still does not matter: in the poll, or outside of it, where a full log pipe holds us up as well.
+        """
+        now = self._now()
+        late_ns = 0 if expected_ns is None else now.monotonic_ns - self._looked_ns - expected_ns
+        self._looked_ns = now.monotonic_ns
+        if late_ns > ns(SLEPT_S):
+            self._dispatch(Slept(late_ns), now)
+        return now
 
     def _compare_clocks(self) -> None:
         """Notice that the wall clock was set. Nothing here is timed by it but the next session's opening."""
@@ -177,8 +190,8 @@ class Arbiter:
         due = [at for at in times if at is not None]
         return max(0, min(due) - now.monotonic_ns) if due else None
 
-    def _dispatch(self, event: TreeEvent) -> None:
-        for command in self._tree.handle(event, self._now()):
+    def _dispatch(self, event: TreeEvent, now: Moment | None = None) -> None:
+        for command in self._tree.handle(event, now or self._now()):
             self._perform(command)
 
     def _perform(self, command: Command) -> None:

@@ -193,11 +193,14 @@ def stable_at_ns(child: Child, limits: Limits) -> int | None:
     return child.ready_ns + ns(limits.stable_after_s)
 
 
-def forgiven(child: Child, duration_ns: int) -> Child:
-    """Return the child with the time in which the supervisor itself slept taken out of its silence."""
+def forgiven(child: Child, duration_ns: int, now_ns: int) -> Child:
+    """Return the child with the time in which the supervisor itself slept taken out of its silence.
+
+    What was heard after the sleep already is no later than now.
+    """
     if child.heard_ns is not None:
-        return replace(child, heard_ns=child.heard_ns + duration_ns)
-    return replace(child, started_ns=child.started_ns + duration_ns)
+        return replace(child, heard_ns=min(child.heard_ns + duration_ns, now_ns))
+    return replace(child, started_ns=min(child.started_ns + duration_ns, now_ns))
 
 
 def verdict(child: Child, end: Exit) -> tuple[Cause, str]:

@@ -140,7 +140,7 @@ class Tree:
     def _surrounding_event(self, event: SurroundingEvent, now: Moment) -> list[Command]:
         match event:
             case Slept(duration_ns):
-                return self._slept(duration_ns)
+                return self._slept(duration_ns, now)
             case SessionOpened():
                 return self._session_opened(now)
             case Measured(sizes_bytes):
@@ -229,9 +229,9 @@ class Tree:
                 spread_ns = ns(self._rng.uniform(0.0, self.limits.backoff_base_s))
                 self.children[name] = replace(child, next_start_ns=until_ns + spread_ns)
 
-    def _slept(self, duration_ns: int) -> list[Command]:
+    def _slept(self, duration_ns: int, now: Moment) -> list[Command]:
         for name, child in self.children.items():
-            self.children[name] = policy.forgiven(child, duration_ns)
+            self.children[name] = policy.forgiven(child, duration_ns, now.monotonic_ns)
         text = f"the supervisor did not run for {duration_ns / 1e9:.1f} s; nobody is held to account for it"
         return [Notice("supervisor_slept", "warning", "tree", text)]
 

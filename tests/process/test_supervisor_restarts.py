@@ -5,6 +5,7 @@ import signal
 import statistics
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -174,3 +175,54 @@ def test_frozen_container_is_no_reason_to_kill_anybody(tmp_path: Path) -> None:
         assert tree.process.wait(PATIENCE_S) == 0
         assert "process_hung" not in tree.log()
         assert {len(tree.entries(name, "start")) for name in children} == {1}
+
+
+def test_supervisor_held_up_by_its_own_log_kills_nobody(tmp_path: Path) -> None:
+    children = {f"swing-{number}": ("swing", "worker") for number in range(3)}
+    hang_after_s = 1.5 * slowness()
+    tree = SupervisedTree(tmp_path, children, hang_after_s=hang_after_s)
+    read_fd, write_fd = os.pipe()
+    os.set_blocking(read_fd, False)
+    tree.start(write_fd)
+    said = bytearray()
+
+    def says(words: str) -> bool:
+        said.extend(_drained(read_fd))
+        return words.encode() in said
+
+    try:
+        pids = [tree.started(name)["pid"] for name in children]
+        for name in children:
+            until(partial(says, f"event_name=process_ready child={name}"), "not ready", said.decode)
+        _fill(write_fd)
+        # The death is to be logged, and nobody reads: the supervisor stands still, and not where it waits.
+        os.kill(pids[0], signal.SIGKILL)
+        time.sleep(3 * hang_after_s)
+        until(partial(says, "event_name=supervisor_slept"), "not noticed", said.decode)
+        tree.process.send_signal(signal.SIGTERM)
+        until(lambda: not says("never") and tree.process.poll() is not None, "it does not end", said.decode)
+        assert tree.process.returncode == 0
+        assert not says("process_hung")
+        assert [len(tree.entries(name, "start")) for name in children] == [2, 1, 1]
+    finally:
+        tree.__exit__()
+        os.close(read_fd)
+        os.close(write_fd)
+
+
+def _drained(fd: int) -> bytes:
+    found = b""
+    with suppress(BlockingIOError):
+        while chunk := os.read(fd, 1 << 16):
+            found += chunk
+    return found
+
+
+def _fill(fd: int) -> None:
+    """Leave no room in a pipe, from another description of it, so that only we do not wait."""
+    own = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK)
+    for size in (4_096, 1):
+        with suppress(BlockingIOError):
+            while True:
+                os.write(own, b"." * size)
+    os.close(own)

@@ -131,6 +131,14 @@ def test_child_that_never_says_anything_hangs_too() -> None:
     assert history.child("swing-0").state is State.STOPPING
 
 
+def test_what_was_heard_after_standing_still_is_not_put_into_the_future() -> None:
+    history = History("swing-0").begin()
+    history.tell(Slept(3600 * 10**9))
+    heard_ns = history.child("swing-0").heard_ns
+    assert heard_ns is not None
+    assert heard_ns <= history.monotonic_ns
+
+
 def test_standing_still_of_the_whole_machine_kills_nobody() -> None:
     history = History("swing-0", "swing-1").begin()
     history.monotonic_ns += 3600 * 10**9
