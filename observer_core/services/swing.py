@@ -5,7 +5,6 @@ closed, sweeps come at an interval.
 """
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Sequence
 from random import Random
@@ -16,7 +15,7 @@ from observer_core.ids import AppKeyOrdinal
 from observer_core.kis.rest import PriceAnswer, RestClient, open_rest
 from observer_core.market.phases import Phase
 from observer_core.market.sharding import SYMBOLS_PER_CALL
-from observer_core.messages import Event, GapReason, Quote, Track
+from observer_core.messages import Event, GapReason, Track
 from observer_core.pacing.rate import Priority
 from observer_core.quality.completeness import by_answers
 from observer_core.quality.rates import RateRule
@@ -27,9 +26,8 @@ from observer_core.services.feed import source_of
 from observer_core.services.pace import Pace
 from observer_core.services.rates_file import RatesFile
 from observer_core.services.shard import Shard, run_shard
+from observer_core.services.single_price import ask_price
 from observer_core.services.sweep_quality import FLOOR_SHARE, SweepQuality
-
-logger = logging.getLogger(__name__)
 
 LOOK_S = 0.5
 """How often the quality of the sweeps is judged."""
@@ -142,15 +140,9 @@ class SwingCollector:
 
     async def _look_elsewhere(self, symbol: str) -> None:
         """Ask the endpoint for single prices about a row that may stand still."""
-        try:
-            answer = await self._client.inquire_price(symbol, Priority.BACKFILL)
-        except FeedError as error:
-            logger.warning("doubtful row not looked at", extra={"symbol": symbol, "error": str(error)})
-            return
-        self._shard.note(answer.records)
-        for record in answer.records:
-            if isinstance(record, Quote):
-                self._quality.claimed(record)
+        said = "doubtful row not looked at"
+        for quote in await ask_price(self._shard, self._client, symbol, Priority.BACKFILL, unanswered=said) or ():
+            self._quality.claimed(quote)
 
     def close(self) -> None:
         """Give back the socket of the candidates."""
