@@ -1,6 +1,7 @@
 """Which children a configuration means, when sessions open, and what the command says about it."""
 
 import dataclasses
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from observer_core.settings import AppKey, Secret
 from supervisor import linux
 from supervisor.__main__ import main
 from supervisor.children import compose, next_opening_ns
+from tests.fixtures.hub import short_directory
 from tests.fixtures.supervised import REPOSITORY, settings_in
 
 
@@ -57,12 +59,20 @@ def test_next_opening_heeds_overrides_and_late_openings() -> None:
     assert next_opening_ns(_ns("2026-07-16T21:00:00"), calendar) == _ns("2026-07-20T08:00:00")
 
 
+@pytest.fixture
+def run_directory() -> Iterator[Path]:
+    """Give a directory whose path is short enough for sockets, whatever the test's own path is."""
+    with short_directory() as directory:
+        yield directory
+
+
 def test_check_config_tells_every_problem(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, run_directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("KIS_APP_KEY", "short")
     monkeypatch.setenv("OBSERVER_SWING_SHARDS", "many")
-    directories = ("DATA_DIR", "LOG_DIR", "CONFIG_DIR", "RUN_DIR")
+    monkeypatch.setenv("OBSERVER_RUN_DIR", str(run_directory))
+    directories = ("DATA_DIR", "LOG_DIR", "CONFIG_DIR")
     for name in (*(f"OBSERVER_{part}" for part in directories), "KIS_TOKEN_CACHE_DIR"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     assert main(["--check-config"]) == ExitCode.CONFIG
