@@ -135,6 +135,7 @@ class Arbiter:
         with self._wakeup:
             self._watch(self._wakeup.fd, _Source("signals", "", self._on_signals))
             self._await_session(self._started)
+            self._notice_sleep(None)
             self._dispatch(Begun())
             while self._exit_code is None:
                 self._turn()
