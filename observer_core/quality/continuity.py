@@ -160,6 +160,16 @@ class Continuity:
                     hole.gap_id = known.get((symbol, hole.start), "")
                     self._left.setdefault(symbol, []).append(hole)
 
+    def recall_proofs(self, reported: Iterable[Gap]) -> None:
+        """Take what a former life proved to be missing after its last trades, after `recall`: it is known."""
+        newest: dict[str, Gap] = {}
+        for gap in sorted(reported, key=lambda gap: gap.opened_ns):
+            newest[gap.gap_id] = gap
+        for gap in sorted(newest.values(), key=lambda gap: gap.volume_after or 0):
+            line = self._lines.get(gap.symbols[0])
+            if line is not None and gap.volume_after == line.high and gap.missed_volume:
+                line.high += gap.missed_volume
+
     def recall_pause(self, before: Trade, first: Trade, reported: Iterable[Gap], now_ns: int) -> None:
         """Take what a former life's trade follows on, after `recall`: it may have ended before it reported the hole."""
         line = self._lines.get(first.symbol)

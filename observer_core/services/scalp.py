@@ -10,7 +10,7 @@ import logging
 from collections.abc import Collection, Coroutine, Sequence
 from random import Random
 
-from observer_core.clock import NS_PER_S, kst_datetime
+from observer_core.clock import NS_PER_S, kst_datetime, kst_day
 from observer_core.errors import (
     FatalFeedError,
     FeedError,
@@ -180,6 +180,7 @@ class ScalpCollector:
         while self._pace.may_hang_up and shard.running.is_set() and not shard.stopping.is_set():
             await shard.pause(REST_LOOK_S)
             self._nothing_was_due()
+            self._look_at_quality(observing=False)
 
     async def _paused(self) -> None:
         """Wait for the operator; from when a stream would be held again, that is an outage."""
@@ -420,9 +421,11 @@ class ScalpCollector:
 
     async def _compare_the_close(self) -> None:
         """Compare the day with what REST counts: the last trades of a symbol have no successor that proves them."""
+        continuity, today = self._quality.continuity, int(kst_day(self._clock.now_ns()))
         for symbol in self._symbols:
-            for quote in await self._ask(symbol, Priority.BACKFILL, "close not compared") or ():
-                self._quality.continuity.quoted(quote, self._clock.now_ns())
+            if any(reach.day == today for reach in continuity.reaches([symbol]).values()):
+                for quote in await self._ask(symbol, Priority.BACKFILL, "close not compared") or ():
+                    continuity.quoted(quote, self._clock.now_ns())
 
     async def _ask(self, symbol: str, priority: Priority, unanswered: str) -> list[Quote] | None:
         return await ask_price(self._shard, self._client, symbol, priority, unanswered=unanswered)

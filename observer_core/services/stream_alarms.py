@@ -91,7 +91,8 @@ class Close:
     """Says once, a moment after the market closed, that the day can be compared. Instants are monotonic."""
 
     def __init__(self) -> None:
-        self._was_open = False
+        # A life that begins after the close does not know whether the one before it compared.
+        self._was_open = True
         self._closed_ns: int | None = None
 
     def due(self, phase: Phase, now_ns: int) -> bool:

@@ -150,6 +150,7 @@ class TradeQuality:
         newest = former.newest()
         for trade in newest.values():
             self.continuity.recall(trade, now_ns)
+        self.continuity.recall_proofs(former.reported)
         known = tuple(symbol for symbol, trade in newest.items() if _is_of(trade, since_ns))
         # Of the others only the holes count.
         self.continuity.forget(newest.keys() - set(known))
@@ -172,6 +173,7 @@ class TradeQuality:
                 self.recall([trade], since_ns, now_ns)
             elif _is_of(trade, since_ns):
                 self.continuity.recall_pause(trade, first, former.reported, now_ns)
+        self.continuity.recall_proofs(former.reported)
 
     def given_up(self, records: Iterable[Record], now_ns: int) -> None:
         """Note that the journal did not take what was judged: it is missing, and no duplicate if it comes again."""

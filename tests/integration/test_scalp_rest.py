@@ -75,14 +75,14 @@ class Life:
 
 
 @contextlib.asynccontextmanager
-async def resting(settings: Settings) -> AsyncIterator[Life]:
-    """Be a shard that waits, early in the morning, for the market."""
+async def resting(settings: Settings, now_ns: int = at(3)) -> AsyncIterator[Life]:
+    """Be a shard that waits for the market, early in the morning if nothing else is said."""
     symbols = (SYMBOL,)
     write_assignment(
         settings.paths,
         Assignment(day=20260724, version=1, swing={}, scalp={ShardName("scalp-0"): symbols}, scalp_slots=41),  # type: ignore[arg-type]
     )
-    life = Life(settings, at(3))
+    life = Life(settings, now_ns)
     ordinal = AppKeyOrdinal(0)
     client = open_rest(settings, ordinal, life.clock, Random(1))
     budget = ConnectBudget(connect_path(settings.paths.budgets, ordinal))

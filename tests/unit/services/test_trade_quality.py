@@ -15,6 +15,7 @@ from observer_core.quality.rates import RateRule
 from observer_core.services.day_volumes import DayVolumes, read_day_volumes
 from observer_core.services.rates_file import RatesFile
 from observer_core.services.trade_quality import TradeQuality
+from tests.fixtures.postgres_records import quote
 from tests.fixtures.quality_records import Tape
 
 A, B = "005930", "000660"
@@ -274,3 +275,23 @@ def test_a_pause_in_which_the_symbol_was_not_wanted_proves_nothing(lives: Lives)
     lives.quality.recall_tail(former, {A: since_ns}, lives.now_ns)
     lives.quality.recall_before([before], former, {A: since_ns}, lives.now_ns)
     assert lives.look() == []
+
+
+def test_what_was_proved_after_the_close_is_not_proved_again_after_a_restart(lives: Lives) -> None:
+    lives.quality.assign([A], [A], [], lives.now_ns)
+    last = lives.tape.execute(A, 10)
+    lives.take(last)
+    missed = lives.tape.execute(A, 33)
+    closing = replace(
+        quote(1), symbol=A, cumulative_volume=missed.cumulative_volume, cumulative_value=missed.cumulative_value,
+        received_ns=lives.now_ns, low=990, high=1_010,
+    )  # fmt: skip
+    lives.quality.continuity.quoted(closing, lives.now_ns)
+    (gap,) = lives.look()
+    for quiet in (False, True):
+        lives.born().assign([A], [A], [], lives.now_ns)
+        former = FormerTail((), () if quiet else (last,), (gap,))
+        lives.quality.recall_tail(former, {A: 0}, lives.now_ns)
+        lives.quality.recall_before([last] if quiet else [], former, {A: 0}, lives.now_ns)
+        lives.quality.continuity.quoted(closing, lives.now_ns)
+        assert lives.look() == []
