@@ -1,6 +1,7 @@
 """Reads the exchange's ledger: what the exchange says it sent."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from sys import intern
 from typing import NamedTuple
@@ -17,7 +18,10 @@ class Sent(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """What makes an observation recognisable on both sides; a quote has no exchange time and no size."""
+    """What makes an observation recognisable on both sides; a quote has no exchange time and no size.
+
+    The size of a book is all that is bid for: there are several books in a second, and each must be known by itself.
+    """
 
     kind: str
     symbol: str
@@ -48,9 +52,19 @@ def identity_of(kind: str, line: dict[str, object], exchange_time: str) -> Ident
         intern(str(line["symbol"])),
         "" if kind == "quote" else intern(exchange_time),
         0 if kind == "book" else number("price"),
-        number("volume") if kind == "trade" else 0,
+        _size(kind, number),
         number("cumulative_volume"),
     )
+
+
+def _size(kind: str, number: Callable[[str], int]) -> int:
+    """Return the size of an observation; the archive has its own name for that of a book."""
+    match kind:
+        case "trade":
+            return number("volume")
+        case "book":
+            return number("total_bid_size") or number("volume")
+    return 0
 
 
 def read_ledger(path: Path) -> Ledger:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import zstandard
 from observer_core.archive import sealing
 from observer_core.archive.layout import parse_path
 from observer_core.archive.manifest import read_manifest
-from observer_core.archive.sealing import SealError, examine, held_for_sealing, seal
+from observer_core.archive.sealing import SealError, examine, held_for_sealing, seal, write_sealed
 from observer_core.clock import NS_PER_S
 from observer_core.ids import ShardName
 from observer_core.journal import files as journal_files
@@ -322,3 +323,21 @@ def test_the_mark_is_durable_before_a_segment_goes(tmp_path: Path, monkeypatch: 
     assert read_low_water(directory) == (epoch, 3)
     assert len(list_segments(directory)) == 4
     assert store.keeper().run_pass().segments_removed == 3
+
+
+def test_a_sealed_file_is_read_through_in_little_memory(tmp_path: Path) -> None:
+    """What becomes of a piece of it is in memory together: a busy window is some hundred times as large."""
+    lines = (
+        b'{"epoch":1,"seq":%d,"kind":"trade","symbol":"005930","received_ns":%d,"price":%d,"volume":5}\n'
+        % (number, 1_784_851_200_000_000_000 + number * 999_983, 71_000 + number * 7919 % 100)
+        for number in range(1, 100_001)
+    )
+    sealed = tmp_path / "scalp-0-0900.jsonl.zst"
+    write_sealed(sealed, lines)
+    tracemalloc.start()
+    try:
+        assert examine(sealed).rows == 100_000
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 4 * 1024 * 1024, peak_bytes

@@ -6,7 +6,8 @@ import pytest
 
 from observer_core.audit.archive import Archive, Archived, Covered, Journalled, Key
 from observer_core.audit.books import Books, compare_keys, compare_rows, compare_sent
-from observer_core.audit.ledger import Identity, Ledger, Sent
+from observer_core.audit.ledger import Identity, Ledger, Sent, identity_of
+from observer_core.clock import NS_PER_S
 
 
 def trade(number: int) -> Identity:
@@ -45,6 +46,18 @@ def test_a_gap_record_covers_only_its_time(start: int, until: int | None, fine: 
     books = verdict(Archive(observations=[archived(n) for n in (1, 2, 4, 5)], gaps={"g": gap}), LEDGER)
     assert books.balanced is fine
     assert books.covered["trade"] == int(fine)
+
+
+def test_a_book_received_late_is_not_taken_for_the_next_one() -> None:
+    """Two in one second reach a shard that stood still together: the first is recorded, the second left out."""
+    first, second = (identity_of("book", {"symbol": "005930", "volume": size}, "20261120090000") for size in (70, 80))
+    at_ns = [10 * NS_PER_S, 10 * NS_PER_S + 700_000_000]
+    ledger = Ledger([Sent(first, "005930", at_ns[0]), Sent(second, "005930", at_ns[1])], 0, 1)
+    line = {"symbol": "005930", "total_bid_size": 70}
+    kept = Archived(Key("scalp-0", 1, 1), identity_of("book", line, "20261120090000"), at_ns[1] + 5)
+    books = verdict(Archive(observations=[kept], books_hz=2.0), ledger)
+    assert books.balanced
+    assert books.sampled == 1
 
 
 def test_a_gap_record_of_another_symbol_covers_nothing() -> None:
