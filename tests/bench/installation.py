@@ -102,13 +102,19 @@ def _session(directory: Path, runs: int, activity: float) -> tuple[tuple[float, 
     with _tree(directory, exchange=("--activity", str(activity))) as tree:
         tree.collecting(SHARDS)
         time.sleep(SETTLE_S)
-        before, begun_s = _records(tree), moment()
-        busy = tuple(_busy_percent(tree, MEASURE_S / 2) for _ in range(runs))
-        after, took_s = _records(tree), moment() - begun_s
-        rates = ", ".join(f"{kind} {(after[kind] - before[kind]) / took_s:,.0f} rec/s" for kind in after)
+        busy, rates = _at_work(tree, runs)
         memory_mb, parts = _memory(tree)
         tree.stop()
     return busy, memory_mb, parts, rates
+
+
+def _at_work(tree: LoopbackTree, runs: int) -> tuple[tuple[float, ...], str]:
+    """Return processor time in percent of a core, and the rates meanwhile."""
+    before, begun_s = _records(tree), moment()
+    busy = tuple(_busy_percent(tree, MEASURE_S / 2) for _ in range(runs))
+    after, took_s = _records(tree), moment() - begun_s
+    rates = ", ".join(f"{kind} {(after[kind] - before[kind]) / took_s:,.0f} rec/s" for kind in after)
+    return busy, rates
 
 
 def growth(directory: Path, runs: int) -> list[Figure]:
@@ -139,10 +145,7 @@ def appkeys(directory: Path, runs: int) -> list[Figure]:
             tree.collecting(SHARDS)
             until(lambda tree=tree, count=count: _streams(tree) == count, "not every stream is open", tree.log)  # type: ignore[misc]
             time.sleep(SETTLE_S)
-            before, begun_s = _records(tree), moment()
-            busy = tuple(_busy_percent(tree, MEASURE_S / 2) for _ in range(runs))
-            after, took_s = _records(tree), moment() - begun_s
-            rates = ", ".join(f"{kind} {(after[kind] - before[kind]) / took_s:,.0f} rec/s" for kind in after)
+            busy, rates = _at_work(tree, runs)
             memory_mb, _ = _memory(tree)
             tree.stop()
         name = f"processor, {count} appkeys of {CALLS_PER_APPKEY_S:.0f} calls/s"

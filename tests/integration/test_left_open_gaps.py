@@ -178,12 +178,14 @@ def test_a_gap_whose_end_the_journal_refused_is_ended_by_the_next_life(settings:
     assert {gap.reason for gap in gaps(settings).values() if gap.until_ns is None} == set()
 
 
-def test_a_gap_that_was_ended_is_not_stretched_by_the_life_after_the_next(settings: Settings) -> None:
+@pytest.mark.parametrize("observed", [True, False], ids=["", "of a shard whose journal is empty"])
+def test_a_gap_is_ended_once_and_not_stretched_by_later_lives(settings: Settings, observed: bool) -> None:
     ends: list[int | None] = []
 
     async def lives() -> None:
         first = born(settings)
-        observe(first)
+        if observed:
+            observe(first)
         first.miss(GapReason.STREAM_CUT, [SYMBOL], from_ns=CLOCK.now_ns())
         killed(first)
         for _ in range(3):
@@ -196,25 +198,6 @@ def test_a_gap_that_was_ended_is_not_stretched_by_the_life_after_the_next(settin
     asyncio.run(lives())
     assert ends[0] is not None
     assert ends == [ends[0]] * 3
-
-
-def test_a_gap_of_a_shard_whose_journal_is_empty_by_now_is_ended_once(settings: Settings) -> None:
-    ends: list[int | None] = []
-
-    async def lives() -> None:
-        first = born(settings)
-        first.miss(GapReason.STREAM_CUT, [SYMBOL], from_ns=CLOCK.now_ns())
-        killed(first)
-        for _ in range(2):
-            life = born(settings)
-            life.open_restart_gap([SYMBOL])
-            life.note([event()])
-            killed(life)
-            ends.append(next(gap.until_ns for gap in gaps(settings).values() if gap.reason == "stream_cut"))
-
-    asyncio.run(lives())
-    assert ends[0] is not None
-    assert ends[0] == ends[1]
 
 
 def test_what_is_missed_before_the_former_life_was_looked_at_does_not_hide_its_gaps(settings: Settings) -> None:
